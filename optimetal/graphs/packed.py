@@ -1,0 +1,250 @@
+"""All graphs of a split in a few long columns, and batches gathered from them.
+
+A ragged quantity (the edges of all crystals) is one array; row ``i`` of ``offsets`` says where crystal ``i`` begins.
+Batches are gathered with array indexing, on whatever device the columns live.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from optimetal.files import whole_file
+from optimetal.graphs.batch import GraphBatch
+from optimetal.graphs.neighbours import CrystalGraph
+
+FORMAT: Final = "optimetal-graphs-1"
+
+LEVELS: Final = ("node", "edge", "triplet")
+"""A crystal has so many nodes, edges and three-body pairs."""
+
+COLUMNS: Final[dict[str, tuple[str, str, str]]] = {
+    # column of the file: (level, field of CrystalGraph, type on disk)
+    "atomic_numbers": ("node", "atomic_numbers", "uint8"),
+    "class_size": ("node", "class_size", "float32"),
+    "edge_index": ("edge", "edge_index", "int32"),
+    "edge_length": ("edge", "edge_length", "float32"),
+    "edge_multiplicity": ("edge", "edge_multiplicity", "float32"),
+    "triplet_index": ("triplet", "triplet_index", "int32"),
+    "triplet_cosine": ("triplet", "triplet_cosine", "float32"),
+    "triplet_multiplicity": ("triplet", "triplet_multiplicity", "float32"),
+}
+
+
+@dataclass(frozen=True)
+class PackedGraphs:
+    """Graphs and targets of many crystals."""
+
+    columns: dict[str, Tensor]
+    """Column name -> all crystals' rows; index columns are (rows, 2) and count within the crystal."""
+    offsets: dict[str, Tensor]
+    """Level -> (num_crystals + 1,) first row of each crystal."""
+    targets: dict[str, Tensor]
+    """Target name -> (num_crystals, ...)."""
+    mat_ids: tuple[str, ...]
+    """Identifier of each crystal."""
+    compositions: tuple[str, ...]
+    """Reduced formula of each crystal."""
+    cutoff: float
+    """Longest edge, Å."""
+    triplet_cutoff: float | None
+    """Longest edge of a three-body pair, Å; none: there are no pairs."""
+    source: str = ""
+    """Where the targets come from, e.g. "ab initio" or "surrogate, not ab initio"."""
+
+    def __len__(self) -> int:
+        return len(self.mat_ids)
+
+    def to(self, device: torch.device | str) -> "PackedGraphs":
+        """Same collection on another device, from where its batches are then gathered."""
+        return replace(
+            self,
+            columns={name: values.to(device) for name, values in self.columns.items()},
+            offsets={name: values.to(device) for name, values in self.offsets.items()},
+            targets={name: values.to(device) for name, values in self.targets.items()},
+        )
+
+    def for_cutoffs(self, cutoff: float, triplet_cutoff: float | None) -> "PackedGraphs":
+        """What a network with these cutoffs (Å) needs: two-body networks are spared the pairs.
+
+        Raises:
+            ValueError: If the graphs were built with other cutoffs.
+        """
+        if cutoff != self.cutoff or triplet_cutoff not in (None, self.triplet_cutoff):
+            raise ValueError(
+                f"The network looks {cutoff} Å and {triplet_cutoff} Å far (edges, three-body pairs), but the graphs "
+                f"were built with {self.cutoff} Å and {self.triplet_cutoff} Å: make `graphs` agree with the model."
+            )
+        if triplet_cutoff == self.triplet_cutoff:
+            return self
+        columns = {
+            name: values[:0] if COLUMNS[name][0] == "triplet" else values
+            for name, values in self.columns.items()
+        }
+        offsets = self.offsets | {"triplet": torch.zeros_like(self.offsets["triplet"])}
+        return replace(self, columns=columns, offsets=offsets, triplet_cutoff=None)
+
+    def batch(self, crystals: Tensor) -> GraphBatch:
+        """Gather some crystals, in the order given, into one batch.
+
+        Args:
+            crystals: (B,) int64 positions in this collection.
+        """
+        rows, counts = {}, {}
+        for level in LEVELS:
+            rows[level], counts[level] = _ragged_rows(self.offsets[level], crystals)
+        column = {
+            name: values[rows[COLUMNS[name][0]]] for name, values in self.columns.items()
+        }
+        graph = torch.arange(len(crystals), device=crystals.device)
+        return GraphBatch(
+            num_graphs=len(crystals),
+            atomic_numbers=column["atomic_numbers"].long(),
+            node_graph=graph.repeat_interleave(counts["node"]),
+            class_size=column["class_size"],
+            edge_index=_shifted(column["edge_index"], counts["node"], counts["edge"]),
+            edge_length=column["edge_length"],
+            edge_multiplicity=column["edge_multiplicity"],
+            triplet_index=_shifted(column["triplet_index"], counts["edge"], counts["triplet"]),
+            triplet_cosine=column["triplet_cosine"],
+            triplet_multiplicity=column["triplet_multiplicity"],
+            targets={name: values[crystals] for name, values in self.targets.items()},
+        )
+
+
+def _ragged_rows(offsets: Tensor, crystals: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of the given crystals, crystal after crystal, and how many each has."""
+    counts = offsets[crystals + 1] - offsets[crystals]
+    start = offsets[crystals] - (counts.cumsum(0) - counts)
+    rows = torch.arange(int(counts.sum()), device=crystals.device)
+    return rows + start.repeat_interleave(counts), counts
+
+
+def _shifted(index: Tensor, num_referred: Tensor, num_rows: Tensor) -> Tensor:
+    """(rows, 2) indices within each crystal -> (2, rows) indices within the batch."""
+    first = num_referred.cumsum(0) - num_referred
+    return (index.long() + first.repeat_interleave(num_rows)[:, None]).T.contiguous()
+
+
+def pack(
+    graphs: Iterable[CrystalGraph],
+    cutoff: float,
+    triplet_cutoff: float | None,
+    targets: Mapping[str, np.ndarray] | None = None,
+    mat_ids: Iterable[str] | None = None,
+    compositions: Iterable[str] | None = None,
+    source: str = "",
+    real_type: str = "float32",
+) -> PackedGraphs:
+    """Lay the graphs of some crystals end to end.
+
+    Args:
+        graphs: One per crystal.
+        cutoff: Longest edge they were built with, Å.
+        triplet_cutoff: Longest edge of a three-body pair, Å; none: they have no pairs.
+        targets: Target name -> (num_crystals, ...) reals.
+        mat_ids: Identifiers; counted from zero where none are given.
+        compositions: Reduced formulas; empty where none are given.
+        source: Where the targets come from.
+        real_type: "float32", or "float64" for comparisons of rounding errors.
+
+    Raises:
+        ValueError: If there is no graph, or the number of targets or names differs from theirs.
+    """
+    graphs = list(graphs)
+    if not graphs:
+        raise ValueError("Expected at least one graph to pack, got none.")
+    mat_ids = tuple(mat_ids) if mat_ids is not None else tuple(map(str, range(len(graphs))))
+    compositions = tuple(compositions) if compositions is not None else ("",) * len(graphs)
+    named = {"mat_ids": mat_ids, "compositions": compositions, **(targets or {})}
+    for name, values in named.items():
+        if len(values) != len(graphs):
+            raise ValueError(f"Expected {len(graphs)} {name}, one per graph, got {len(values)}.")
+    columns = {}
+    for name, (_, field, disk_type) in COLUMNS.items():
+        values = np.concatenate([getattr(graph, field).T for graph in graphs])
+        dtype = real_type if disk_type.startswith("float") else disk_type
+        columns[name] = torch.from_numpy(values.astype(dtype))
+    sizes = {
+        "node": [len(graph.atomic_numbers) for graph in graphs],
+        "edge": [len(graph.edge_length) for graph in graphs],
+        "triplet": [len(graph.triplet_cosine) for graph in graphs],
+    }
+    return PackedGraphs(
+        columns=columns,
+        offsets={
+            level: torch.from_numpy(np.concatenate([[0], np.cumsum(count)]).astype(np.int64))
+            for level, count in sizes.items()
+        },
+        targets={
+            name: torch.from_numpy(np.ascontiguousarray(values, dtype=real_type))
+            for name, values in (targets or {}).items()
+        },
+        mat_ids=mat_ids,
+        compositions=compositions,
+        cutoff=cutoff,
+        triplet_cutoff=triplet_cutoff,
+        source=source,
+    )
+
+
+def save(packed: PackedGraphs, path: str | Path) -> None:
+    """Write a collection to one HDF5 file, one plain contiguous dataset per column."""
+    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs.update(format=FORMAT, source=packed.source, cutoff=packed.cutoff)
+        if packed.triplet_cutoff is not None:
+            file.attrs["triplet_cutoff"] = packed.triplet_cutoff
+        for group, arrays in (
+            ("columns", packed.columns),
+            ("offsets", packed.offsets),
+            ("targets", packed.targets),
+        ):
+            columns = file.create_group(group)
+            for name, values in arrays.items():
+                columns.create_dataset(name, data=values.cpu().numpy())
+        strings = h5py.string_dtype()
+        file.create_dataset("mat_ids", data=list(packed.mat_ids), dtype=strings)
+        file.create_dataset("compositions", data=list(packed.compositions), dtype=strings)
+
+
+def load(path: str | Path) -> PackedGraphs:
+    """Open a collection; its columns are mapped from the file and read when they are used.
+
+    Raises:
+        ValueError: If the file is not a collection of graphs of this format.
+    """
+    with h5py.File(path, "r") as file:
+        found = file.attrs.get("format", "none")
+        if found != FORMAT:
+            raise ValueError(
+                f"Expected a graph file of format {FORMAT!r}, but {path} has format {found!r}: build it again with the "
+                "rule `graphs`."
+            )
+
+        def mapped(group: str) -> dict[str, Tensor]:
+            return {name: _mapped(dataset, Path(path)) for name, dataset in file[group].items()}
+
+        return PackedGraphs(
+            columns=mapped("columns"),
+            offsets=mapped("offsets"),
+            targets=mapped("targets"),
+            mat_ids=tuple(file["mat_ids"].asstr()[:]),
+            compositions=tuple(file["compositions"].asstr()[:]),
+            cutoff=float(file.attrs["cutoff"]),
+            triplet_cutoff=file.attrs.get("triplet_cutoff"),
+            source=str(file.attrs["source"]),
+        )
+
+
+def _mapped(dataset: h5py.Dataset, path: Path) -> Tensor:
+    """A contiguous dataset as a tensor on the file's own pages (copied only where written to)."""
+    if dataset.size == 0:
+        return torch.from_numpy(dataset[()])
+    return torch.from_numpy(
+        np.memmap(path, dataset.dtype, "c", dataset.id.get_offset(), dataset.shape)
+    )

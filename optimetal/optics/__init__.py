@@ -1,0 +1,1 @@
+"""From the dielectric function of a metal to its optical response and its colour."""
