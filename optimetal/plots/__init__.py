@@ -1,0 +1,1 @@
+"""Figures of the study: one function per figure, data in, axes or figure out."""
