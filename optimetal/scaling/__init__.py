@@ -1,0 +1,1 @@
+"""Scaling laws: formulae, fits, model selection, tables, and the published measurements."""
