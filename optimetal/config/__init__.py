@@ -1,0 +1,1 @@
+"""What may be configured: every setting is declared once, here."""

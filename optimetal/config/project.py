@@ -1,0 +1,273 @@
+"""The whole configuration of a project: what ``config/*.yaml`` may say, declared once.
+
+Sections follow the flow of the data: database, splits, graphs, models and training, studies, evaluation, scaling laws,
+figures.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from optimetal.config.architecture import Architecture
+from optimetal.config.base import Settings
+from optimetal.config.surrogate import SurrogateSettings
+from optimetal.config.training import TrainingSettings
+from optimetal.scaling.laws import GRID_LAWS, LAWS
+
+METRICS: Final = (
+    "loss",
+    *(f"eps_{part}_{metric}" for part in ("real", "imag") for metric in ("mae", "r2", "sc")),
+    "drude_diff",
+    "drude_rel_diff",
+    "delta_e",
+)
+"""Metrics of a material that figures can show."""
+
+
+class ConfigurationError(ValueError):
+    """The configuration cannot be used; the message names every key at fault."""
+
+
+class DatabaseSettings(Settings):
+    """Where crystals and spectra come from."""
+
+    source: Literal["surrogate", "folder"] = Field(
+        description="surrogate: the embedded tight-binding database (not ab initio). folder: a database on disk."
+    )
+    folder: str | None = Field(
+        default=None,
+        description="With source folder: holds the folders database_*/ of JSON entries.",
+    )
+    surrogate: SurrogateSettings = Field(
+        default=SurrogateSettings(), description="With source surrogate: size and chemistry."
+    )
+    max_bad_share: NonNegativeFloat = Field(
+        default=0.01,
+        le=1,
+        description="Share of bad entries above which compression stops (0 to 1).",
+    )
+
+    @model_validator(mode="after")
+    def _folder_is_given(self) -> "DatabaseSettings":
+        if (self.source == "folder") != (self.folder is not None):
+            raise ValueError("`folder` must be given with `source: folder`, and only then")
+        return self
+
+
+class SplitSettings(Settings):
+    """How the materials are split, by composition."""
+
+    ratios: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        default=(0.8, 0.1, 0.1), description="Shares of the unique formulas in train, val and test."
+    )
+    seed: NonNegativeInt = Field(default=42, description="Seed of the shuffle. Published: 42.")
+
+    @field_validator("ratios")
+    @classmethod
+    def _sum_to_one(cls, ratios: tuple[float, ...]) -> tuple[float, ...]:
+        if abs(sum(ratios) - 1) > 1e-9:
+            raise ValueError(f"ratios must sum to 1, got {sum(ratios):g}")
+        return ratios
+
+
+class GraphSettings(Settings):
+    """Reach of the crystal graphs."""
+
+    cutoff: PositiveFloat = Field(default=5.5, description="Longest edge, Å. Published: 5.5.")
+    triplet_cutoff: PositiveFloat = Field(
+        default=4.0, description="Longest edge of a three-body pair, Å. Published: 4.0."
+    )
+
+
+class ModelSettings(Settings):
+    """One model of the studies: its architecture, and where its training differs from the default."""
+
+    label: str = Field(description="Name in figures and tables.")
+    architecture: Architecture = Field(description="The network.")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of `training` that this model overrides."
+    )
+    reference_width: PositiveInt | None = Field(
+        default=None,
+        description="Width at which the learning rate holds, for the rule lr = lr0 (N0 / N)^gamma. Published: 256.",
+    )
+    learning_rate_exponent: NonNegativeFloat = Field(
+        default=0.0,
+        description="gamma of that rule; 0: one learning rate. Published for transformers: 1.",
+    )
+
+    @model_validator(mode="after")
+    def _rule_is_complete(self) -> "ModelSettings":
+        if self.learning_rate_exponent and self.reference_width is None:
+            raise ValueError("`learning_rate_exponent` needs a `reference_width`")
+        return self
+
+
+class StudySettings(Settings):
+    """Trainings to run: every model at every size with every seed."""
+
+    models: tuple[str, ...] = Field(min_length=1, description="Keys of `models`.")
+    num_train: tuple[PositiveInt, ...] = Field(min_length=1, description="Training crystals, D.")
+    widths: tuple[PositiveInt, ...] = Field(
+        default=(), description="Hidden widths h; none: the width of the architecture."
+    )
+    learning_rate_exponents: tuple[NonNegativeFloat, ...] = Field(
+        default=(), description="gamma of the learning-rate rule; none: the model's own."
+    )
+    seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 42, 137), min_length=1)
+    fit: Literal["num_train", "num_params", "grid"] | None = Field(
+        default=None,
+        description="Axis along which scaling laws are fitted to this study; grid: both.",
+    )
+
+
+class EvaluationSettings(Settings):
+    """Which trained models are tested: the largest training set of a study, each seed and the ensemble."""
+
+    study: str = Field(description="Key of `studies`.")
+    models: tuple[str, ...] = Field(min_length=1, description="Keys of `models`.")
+    batch_size: PositiveInt = Field(default=256, description="Crystals per forward pass.")
+
+
+class ScalingSettings(Settings):
+    """Scaling laws that are fitted."""
+
+    laws: tuple[str, ...] = Field(default=tuple(LAWS), description=f"Any of {', '.join(LAWS)}.")
+    grid_laws: tuple[str, ...] = Field(
+        default=tuple(GRID_LAWS), description=f"Any of {', '.join(GRID_LAWS)}."
+    )
+    data_law: str = Field(
+        default="broken", description="Law drawn in the figure over D. Published: broken."
+    )
+    parameter_law: str = Field(
+        default="power_floor", description="Law drawn over N. Published: power_floor."
+    )
+
+    @model_validator(mode="after")
+    def _laws_are_known(self) -> "ScalingSettings":
+        known = {
+            "laws": (self.laws, LAWS),
+            "grid_laws": (self.grid_laws, GRID_LAWS),
+            "data_law": ((self.data_law,), self.laws),
+            "parameter_law": ((self.parameter_law,), self.laws),
+        }
+        for key, (names, names_known) in known.items():
+            if unknown := sorted(set(names) - set(names_known)):
+                raise ValueError(f"`{key}`: unknown {unknown}; known: {', '.join(names_known)}")
+        return self
+
+
+class PlotSettings(Settings):
+    """What the figures show."""
+
+    metrics: tuple[str, ...] = Field(
+        default=("loss", "eps_imag_sc", "drude_diff", "delta_e"),
+        description="Metrics of the histograms and violins.",
+    )
+    num_random_materials: PositiveInt = Field(
+        default=6, description="Materials in the figure of examples."
+    )
+    seed: NonNegativeInt = Field(default=1, description="Seed of the choice of example materials.")
+
+    @field_validator("metrics")
+    @classmethod
+    def _metrics_are_known(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(metrics) - set(METRICS)):
+            raise ValueError(f"unknown {unknown}; known: {', '.join(METRICS)}")
+        return metrics
+
+
+class Project(Settings):
+    """The configuration of one project."""
+
+    pathvars: dict[str, str] = Field(
+        default_factory=dict,
+        description="Folders of Snakemake's path variables <results>, <logs> and <benchmarks>.",
+    )
+    database: DatabaseSettings
+    splits: SplitSettings = SplitSettings()
+    graphs: GraphSettings = GraphSettings()
+    training: TrainingSettings = Field(
+        default=TrainingSettings(), description="Default of all models."
+    )
+    models: dict[str, ModelSettings] = Field(min_length=1)
+    studies: dict[str, StudySettings] = Field(min_length=1)
+    evaluation: EvaluationSettings
+    scaling: ScalingSettings = ScalingSettings()
+    plots: PlotSettings = PlotSettings()
+
+    def training_of(self, model: str) -> TrainingSettings:
+        """Training settings of a model: the defaults with its own keys."""
+        return TrainingSettings.model_validate(
+            {**self.training.model_dump(), **self.models[model].training}
+        )
+
+    @model_validator(mode="after")
+    def _overrides_are_valid(self) -> "Project":
+        for model in self.models:
+            try:
+                self.training_of(model)
+            except ValidationError as error:
+                raise ValueError(f"`models.{model}.training`: {_listing(error)}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _networks_fit_the_graphs(self) -> "Project":
+        for name, model in self.models.items():
+            for key in ("cutoff", "triplet_cutoff"):
+                ours, theirs = getattr(model.architecture, key), getattr(self.graphs, key)
+                if ours not in (None, theirs):
+                    raise ValueError(
+                        f"`models.{name}.architecture.{key}` is {ours} Å, but the graphs are built with {theirs} Å: "
+                        f"set `graphs.{key}` too"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _references_exist(self) -> "Project":
+        for name, study in self.studies.items():
+            _check_known(f"studies.{name}.models", study.models, self.models)
+        _check_known("evaluation.study", [self.evaluation.study], self.studies)
+        _check_known(
+            "evaluation.models",
+            self.evaluation.models,
+            self.studies[self.evaluation.study].models,
+        )
+        return self
+
+
+def _check_known(key: str, names: Any, known: Any) -> None:
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"`{key}`: unknown {unknown}; known: {', '.join(known)}")
+
+
+def read_project(config: Mapping[str, Any]) -> Project:
+    """Validate a configuration.
+
+    Raises:
+        ConfigurationError: Naming every key at fault, what was expected there and what came.
+    """
+    try:
+        return Project.model_validate(config)
+    except ValidationError as error:
+        raise ConfigurationError(f"The configuration has errors:\n{_listing(error)}") from error
+
+
+def _listing(error: ValidationError) -> str:
+    """One line per fault: key, reason, and what came."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        key = ".".join(map(str, fault["loc"])) or "configuration"
+        came = "" if isinstance(fault["input"], Mapping) else f", got {fault['input']!r}"
+        lines.append(f"  {key}: {fault['msg']}{came}")
+    return "\n".join(lines)

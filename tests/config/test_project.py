@@ -1,0 +1,81 @@
+"""The configuration: what it takes, and how it says what is wrong."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from optimetal.config.project import ConfigurationError, read_project
+
+CONFIGS = sorted((Path(__file__).parents[2] / "config").glob("*.yaml"))
+
+
+@pytest.fixture
+def config():
+    """A small valid configuration, to be spoilt."""
+    return {
+        "database": {"source": "surrogate"},
+        "training": {"epochs": 3, "learning_rate": 0.002},
+        "models": {
+            "small": {
+                "label": "Small",
+                "architecture": {"type": "optimetal_2b", "hidden_dim": 8},
+                "training": {"weight_decay": 0.1},
+            }
+        },
+        "studies": {"data_scaling": {"models": ["small"], "num_train": [4], "fit": "num_train"}},
+        "evaluation": {"study": "data_scaling", "models": ["small"]},
+    }
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_shipped_configurations_are_valid(path):
+    read_project(yaml.safe_load(path.read_text()))
+
+
+def test_a_model_overrides_the_default_training(config):
+    training = read_project(config).training_of("small")
+    assert (training.epochs, training.learning_rate, training.weight_decay) == (3, 0.002, 0.1)
+
+
+def spoil(config, key, value):
+    *parents, last = key.split(".")
+    for parent in parents:
+        config = config.setdefault(parent, {})
+    config[last] = value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("trianing", {}, "trianing: Extra inputs are not permitted"),
+        ("training.epochs", 0, "training.epochs: Input should be greater than 0, got 0"),
+        ("training.schedule", {"type": "linear"}, "training.schedule"),
+        ("database.source", "dft", "database.source: .*got 'dft'"),
+        ("database", {"source": "folder"}, "`folder` must be given"),
+        ("database.surrogate", {"elements": ["Xx"]}, "unknown element Xx"),
+        ("splits", {"ratios": [0.8, 0.1, 0.2]}, "sum to 1, got 1.1"),
+        ("models.small.training", {"lr": 1}, "models.small.training.*lr: Extra inputs"),
+        ("models.small.architecture.hidden_dim", 9, "divisible by `heads`, got 9 and 2"),
+        ("models.small.architecture.type", "cgcnn", "models.small.architecture.*cgcnn"),
+        ("models.small.learning_rate_exponent", 1.0, "needs a `reference_width`"),
+        ("models.small.architecture.cutoff", 6.0, "models.small.architecture.cutoff.*6.0.*5.5"),
+        ("studies.data_scaling.models", ["large"], "unknown ..large..; known: small"),
+        ("evaluation.study", "grid", "evaluation.study.*unknown ..grid..; known: data_scaling"),
+        ("evaluation.models", ["x"], "evaluation.models.*known: small"),
+        ("scaling", {"laws": ["cubic"]}, "unknown ..cubic..; known: power"),
+        ("scaling", {"laws": ["power"]}, "`data_law`: unknown ..broken.."),
+        ("plots", {"metrics": ["beauty"]}, "unknown ..beauty..; known: loss"),
+    ],
+)
+def test_errors_name_the_key_and_what_is_known(config, key, value, message):
+    spoil(config, key, value)
+    with pytest.raises(ConfigurationError, match=f"(?s){message}"):
+        read_project(config)
+
+
+def test_all_errors_are_listed_together(config):
+    spoil(config, "training.epochs", -1)
+    spoil(config, "training.optimizer", "sgd")
+    with pytest.raises(ConfigurationError, match=r"(?s)training\.optimizer.*training\.epochs"):
+        read_project(config)
