@@ -1,0 +1,1 @@
+"""Optical spectra of metals from crystal structure, and how their prediction scales."""

@@ -1,0 +1,1 @@
+"""From a database of entries to records of crystals and spectra, split by composition."""

@@ -45,7 +45,12 @@ def compress(
             table = pd.DataFrame(map(asdict, bad), columns=["file", "reason", "detail"])
             table.to_csv(temporary, index=False)
     reasons = table["reason"].value_counts().to_dict()
-    log.info("%d of %d entries compressed, quarantined: %s", len(files) - len(bad), len(files), reasons or "none")
+    log.info(
+        "%d of %d entries compressed, quarantined: %s",
+        len(files) - len(bad),
+        len(files),
+        reasons or "none",
+    )
 
 
 def _good(

@@ -31,6 +31,7 @@ class EntryError(ValueError):
     """A file that is no usable database entry; ``reason`` is one of a few words to count by."""
 
     def __init__(self, reason: str, detail: str) -> None:
+        """Both become the message."""
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
@@ -50,12 +51,12 @@ class Record:
     """Energy above the convex hull, eV/atom."""
     lattice: Float[np.ndarray, "3 3"]
     """float32, rows are vectors, Å."""
-    atomic_numbers: Int[np.ndarray, "num_atoms"]
+    atomic_numbers: Int[np.ndarray, " num_atoms"]
     positions: Float[np.ndarray, "num_atoms 3"]
     """float32, Cartesian, Å."""
     drude_frequency: float
     """ω_D, eV: root mean square of the three directional values."""
-    eps_inter: Complex[np.ndarray, "num_energies"]
+    eps_inter: Complex[np.ndarray, " num_energies"]
     """complex64, interband dielectric function on the energy grid."""
     source: str = AB_INITIO
 
@@ -75,7 +76,9 @@ def entry_files(folder: str | Path) -> list[Path]:
     Raises:
         FileNotFoundError: If the folder, or any entry in it, is missing.
     """
-    files = sorted(Path(folder).glob("database_*/*.json"), key=lambda file: file.name)
+    found = Path(folder).glob("database_*/*.json")
+    # a file that begins with a dot is an unfinished one of a killed process
+    files = sorted((f for f in found if f.name[0] != "."), key=lambda file: file.name)
     if not files:
         raise FileNotFoundError(
             f"Expected folders database_*/ with JSON entries in {folder}, found none: check `database.folder`."
@@ -176,7 +179,7 @@ def _reduced_formula(species: list[str]) -> str:
     return Composition("".join(species)).reduced_formula
 
 
-def _mean_spectrum(data: dict[str, Any]) -> Complex[np.ndarray, "num_energies"]:
+def _mean_spectrum(data: dict[str, Any]) -> Complex[np.ndarray, " num_energies"]:
     """Mean of the Cartesian columns of the complex dielectric function; column 0 is the energy."""
     shape = (NUM_ENERGIES, 4)
     real = _finite("eps_inter_re", data["eps_inter_re"], shape)

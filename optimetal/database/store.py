@@ -1,15 +1,16 @@
 """Records of many crystals in one columnar HDF5 file.
 
-Layout: ``mat_ids``, ``compositions`` (n,) text; ``e_above_hull`` (n,) eV/atom; ``lattices`` (n, 3, 3) Å; ``drude_frequency``
-(n,) eV; ``eps_inter`` (n, 2001) complex64; ``atom_offsets`` (n + 1,) first row of each crystal in ``atomic_numbers``
-(num_atoms,) and ``positions`` (num_atoms, 3) Å, Cartesian. The attribute ``source`` says where the spectra come from.
+Layout: ``mat_ids``, ``compositions`` (n,) text; ``e_above_hull`` (n,) eV/atom; ``lattices`` (n, 3, 3) Å;
+``drude_frequency`` (n,) eV; ``eps_inter`` (n, NUM_ENERGIES) complex64; ``atom_offsets`` (n + 1,) first row of each
+crystal in ``atomic_numbers`` (num_atoms,) and ``positions`` (num_atoms, 3) Å, Cartesian. The attribute ``source`` says
+where the spectra come from.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import h5py
 import numpy as np
@@ -46,7 +47,7 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
             ab initio spectra must not be mixed.
     """
     records = iter(records)
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    with whole_file(path) as temporary, _hdf5(temporary) as file:
         _create_columns(file)
         while block := list(islice(records, BLOCK)):
             _append(file, block)
@@ -55,12 +56,19 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
         return len(file["mat_ids"])
 
 
-def _create_columns(file: h5py.File) -> None:
+def _hdf5(path: Path) -> Any:
+    """HDF5 file to write (h5py has no annotations)."""
+    return h5py.File(path, "w", libver="latest")
+
+
+def _create_columns(file: Any) -> None:
     file.attrs["format"] = FORMAT
     text = h5py.string_dtype()
     for name in ("mat_ids", "compositions"):
         file.create_dataset(name, (0,), text, maxshape=(None,), chunks=(1024,))
-    file.create_dataset("atom_offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(1024,))
+    file.create_dataset(
+        "atom_offsets", data=np.zeros(1, np.int64), maxshape=(None,), chunks=(1024,)
+    )
     for name, (shape, dtype) in {**PER_CRYSTAL, **PER_ATOM}.items():
         rows = 16 if name == "eps_inter" else 1024
         dataset = file.create_dataset(
@@ -70,7 +78,7 @@ def _create_columns(file: h5py.File) -> None:
             dataset.attrs["unit"] = UNITS[name]
 
 
-def _append(file: h5py.File, block: Sequence[Record]) -> None:
+def _append(file: Any, block: Sequence[Record]) -> None:
     for record in block:
         source = file.attrs.setdefault("source", record.source)
         if record.source != source:
@@ -90,7 +98,7 @@ def _append(file: h5py.File, block: Sequence[Record]) -> None:
     _extend(file["positions"], np.concatenate([record.positions for record in block]))
 
 
-def _extend(dataset: h5py.Dataset, values: Sequence | np.ndarray) -> None:
+def _extend(dataset: Any, values: Sequence | np.ndarray) -> None:
     start = len(dataset)
     dataset.resize(start + len(values), axis=0)
     dataset[start:] = values
@@ -103,9 +111,15 @@ class CrystalStore:
     """
 
     def __init__(self, path: str | Path) -> None:
+        """Open a file.
+
+        Raises:
+            FileNotFoundError: If there is none.
+            ValueError: If it is no file of records of this format.
+        """
         if not Path(path).is_file():
             raise FileNotFoundError(f"Expected a file of crystal records at {path}, found none.")
-        self._file = h5py.File(path, "r")
+        self._file: Any = h5py.File(path, "r")
         found = self._file.attrs.get("format", "none")
         if found != FORMAT:
             self._file.close()
@@ -116,12 +130,12 @@ class CrystalStore:
         self.source = str(self._file.attrs["source"])
         self.mat_ids: list[str] = list(self._file["mat_ids"].asstr()[:])
         self.compositions: list[str] = list(self._file["compositions"].asstr()[:])
-        self.e_above_hull = self._file["e_above_hull"][:]
-        self.lattices = self._file["lattices"][:]
-        self.drude_frequency = self._file["drude_frequency"][:]
-        self.atom_offsets = self._file["atom_offsets"][:]
-        self.atomic_numbers = self._file["atomic_numbers"][:]
-        self.positions = self._file["positions"][:]
+        self.e_above_hull: np.ndarray = self._file["e_above_hull"][:]
+        self.lattices: np.ndarray = self._file["lattices"][:]
+        self.drude_frequency: np.ndarray = self._file["drude_frequency"][:]
+        self.atom_offsets: np.ndarray = self._file["atom_offsets"][:]
+        self.atomic_numbers: np.ndarray = self._file["atomic_numbers"][:]
+        self.positions: np.ndarray = self._file["positions"][:]
 
     def __len__(self) -> int:
         return len(self.mat_ids)

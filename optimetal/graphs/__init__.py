@@ -1,0 +1,1 @@
+"""Crystal graphs: from atoms to batches."""

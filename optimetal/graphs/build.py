@@ -41,7 +41,9 @@ def build_graphs(
 def _graphs(
     store: CrystalStore, cutoff: float, triplet_cutoff: float | None
 ) -> Iterator[CrystalGraph]:
-    for row, (start, stop) in enumerate(zip(store.atom_offsets, store.atom_offsets[1:], strict=False)):
+    for row, (start, stop) in enumerate(
+        zip(store.atom_offsets, store.atom_offsets[1:], strict=False)
+    ):
         try:
             yield crystal_graph(
                 store.lattices[row],

@@ -9,6 +9,9 @@ from vesin import NeighborList
 CUTOFF_SLACK = 1e-8
 """Å; a shell at exactly the cutoff counts despite rounding (as in pymatgen's neighbour search)."""
 
+MAX_ATOMIC_NUMBER = 83
+"""Bi, the heaviest element that the networks have features for."""
+
 COSINE_LIMIT = 1 - 1e-7
 """Largest |cos θ|, as published: keeps the angle's derivatives finite for collinear pairs."""
 
@@ -25,7 +28,7 @@ class Edges:
     """From source to the image of the target, Å."""
 
     @property
-    def edge_length(self) -> Float[np.ndarray, "num_edges"]:
+    def edge_length(self) -> Float[np.ndarray, " num_edges"]:
         """Length of each edge, Å."""
         return np.linalg.norm(self.edge_vector, axis=1)
 
@@ -34,14 +37,14 @@ class Edges:
 class CrystalGraph:
     """The arrays of one crystal's graph; see :class:`optimetal.graphs.batch.GraphBatch` for their meaning."""
 
-    atomic_numbers: Int[np.ndarray, "num_nodes"]
-    class_size: Int[np.ndarray, "num_nodes"]
+    atomic_numbers: Int[np.ndarray, " num_nodes"]
+    class_size: Int[np.ndarray, " num_nodes"]
     edge_index: Int[np.ndarray, "2 num_edges"]
-    edge_length: Float[np.ndarray, "num_edges"]
-    edge_multiplicity: Int[np.ndarray, "num_edges"]
+    edge_length: Float[np.ndarray, " num_edges"]
+    edge_multiplicity: Int[np.ndarray, " num_edges"]
     triplet_index: Int[np.ndarray, "2 num_triplets"]
-    triplet_cosine: Float[np.ndarray, "num_triplets"]
-    triplet_multiplicity: Int[np.ndarray, "num_triplets"]
+    triplet_cosine: Float[np.ndarray, " num_triplets"]
+    triplet_multiplicity: Int[np.ndarray, " num_triplets"]
 
 
 def neighbour_edges(
@@ -98,7 +101,7 @@ def edge_pairs(edges: Edges, cutoff: float) -> Int[np.ndarray, "2 num_triplets"]
 
 def pair_cosines(
     edge_vector: Float[np.ndarray, "num_edges 3"], triplet_index: Int[np.ndarray, "2 num_triplets"]
-) -> Float[np.ndarray, "num_triplets"]:
+) -> Float[np.ndarray, " num_triplets"]:
     """Cosine of the angle between the two edge vectors of each pair, clamped to ±(1 - 1e-7)."""
     unit = edge_vector / np.linalg.norm(edge_vector, axis=1, keepdims=True)
     cosine = np.einsum("ij,ij->i", unit[triplet_index[0]], unit[triplet_index[1]])
@@ -107,7 +110,7 @@ def pair_cosines(
 
 def crystal_graph(
     lattice: Float[np.ndarray, "3 3"],
-    atomic_numbers: Int[np.ndarray, "num_atoms"],
+    atomic_numbers: Int[np.ndarray, " num_atoms"],
     positions: Float[np.ndarray, "num_atoms 3"],
     cutoff: float,
     triplet_cutoff: float | None = None,
@@ -123,12 +126,17 @@ def crystal_graph(
 
     Raises:
         ValueError: For a geometry that is no crystal (see :func:`neighbour_edges`), or where the
-            numbers of elements and positions differ.
+            numbers of elements and positions differ, or an element is heavier than Bi.
     """
     if len(atomic_numbers) != len(positions):
         raise ValueError(
             "A crystal needs one element per position, got "
             f"{len(atomic_numbers)} and {len(positions)}."
+        )
+    if unknown := sorted({int(z) for z in atomic_numbers if not 0 < z <= MAX_ATOMIC_NUMBER}):
+        raise ValueError(
+            f"Expected elements from H (Z = 1) to Bi (Z = {MAX_ATOMIC_NUMBER}), got Z = {unknown}: leave this crystal "
+            "out."
         )
     edges = neighbour_edges(lattice, positions, cutoff)
     no_pairs = np.zeros((2, 0), np.int64)

@@ -7,7 +7,7 @@ Batches are gathered with array indexing, on whatever device the columns live.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import h5py
 import numpy as np
@@ -98,9 +98,7 @@ class PackedGraphs:
         rows, counts = {}, {}
         for level in LEVELS:
             rows[level], counts[level] = _ragged_rows(self.offsets[level], crystals)
-        column = {
-            name: values[rows[COLUMNS[name][0]]] for name, values in self.columns.items()
-        }
+        column = {name: values[rows[COLUMNS[name][0]]] for name, values in self.columns.items()}
         graph = torch.arange(len(crystals), device=crystals.device)
         return GraphBatch(
             num_graphs=len(crystals),
@@ -218,6 +216,7 @@ def load(path: str | Path) -> PackedGraphs:
     Raises:
         ValueError: If the file is not a collection of graphs of this format.
     """
+    file: Any
     with h5py.File(path, "r") as file:
         found = file.attrs.get("format", "none")
         if found != FORMAT:

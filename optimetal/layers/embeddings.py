@@ -7,9 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from optimetal.config import architecture as settings
-
-MAX_ATOMIC_NUMBER: Final = 83
-"""Heaviest element the networks know (Bi)."""
+from optimetal.graphs.neighbours import MAX_ATOMIC_NUMBER
 
 NOBLE_GASES: Final = (2, 10, 18, 36, 54, 86)
 """Last element of each period."""

@@ -36,9 +36,13 @@ def build_model(architecture: Architecture, task: Task = OPTICS) -> CrystalNetwo
     return _BUILDERS[architecture.type](architecture, task)
 
 
-@cache
 def count_parameters(architecture: Architecture, task: Task = OPTICS) -> int:
     """Number N of learned parameters, counted without allocating them."""
+    return _count(architecture, task)
+
+
+@cache
+def _count(architecture: Any, task: Task) -> int:
     with torch.device("meta"):
         network = build_model(architecture, task)
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

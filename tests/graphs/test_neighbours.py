@@ -122,6 +122,7 @@ def test_no_triplet_cutoff_means_no_pairs():
         (3 * CUBE, [29], np.full((1, 3), np.nan), "finite"),
         (3 * CUBE, [], np.zeros((0, 3)), "at least one atom"),
         (3 * CUBE, [29, 30], np.zeros((1, 3)), "one element per position, got 2 and 1"),
+        (3 * CUBE, [84], np.zeros((1, 3)), r"to Bi .*got Z = \[84\]"),
         (np.eye(2), [29], np.zeros((1, 3)), r"\(3, 3\) lattice"),
     ],
 )

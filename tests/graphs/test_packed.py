@@ -85,7 +85,7 @@ def test_graphs_of_two_body_networks_have_no_triplet_cutoff(graphs, tmp_path):
 
 @pytest.mark.parametrize("cutoffs", [(5.0, 4.0), (5.5, 3.0)])
 def test_other_cutoffs_are_refused(packed, cutoffs):
-    with pytest.raises(ValueError, match="were built with 5.5 Å and 4.0 Å"):
+    with pytest.raises(ValueError, match=r"were built with 5\.5 Å and 4\.0 Å"):
         packed.for_cutoffs(*cutoffs)
 
 

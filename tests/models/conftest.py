@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-import optimetal.layers  # noqa: F401  (first: it silences a warning that the import of PyG raises)
 from optimetal.graphs.batch import GraphBatch
 from optimetal.optics.grid import NUM_ENERGIES
 

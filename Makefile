@@ -1,0 +1,43 @@
+# make demo   install into .venv and run the default study, offline, to results/report.html
+# make test   install what the tests need and run them
+# make lint   check style and types        make format   put the code into the house's format
+# make clean  remove results (not .venv)
+
+PYTHON ?= python3
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed
+	$(BIN)/snakemake
+	$(BIN)/snakemake --report results/report.html
+	@echo "The study is done: open results/report.html"
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2)
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/basedpyright
+	$(BIN)/python -m tests.tools.lint_workflow
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean:
+	rm -rf results logs benchmarks/*.tsv .snakemake
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	touch $@

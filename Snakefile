@@ -1,0 +1,34 @@
+# From a database of dielectric functions to networks, scaling laws and figures.
+#
+#   snakemake --cores all                                    the embedded default study
+#   snakemake --cores all --configfile config/paper.yaml     the published study
+#
+# All rules run in the environment in which Snakemake itself is installed (see environment.yml).
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+# A configuration given on the command line replaces the default one, instead of being merged with it.
+configfile: next(iter(workflow.overwrite_configfiles), "config/config.yaml")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/graphs.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/scaling.smk"
+include: "workflow/rules/figures.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    default_target: True
+    input:
+        dataset_files(),
+        training_files(),
+        evaluation_files(),
+        scaling_files(),

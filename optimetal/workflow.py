@@ -1,0 +1,21 @@
+"""What the scripts of the workflow share."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def logged(path: str) -> Iterator[None]:
+    """Send the library's log lines, warnings and any uncaught error of a script to the rule's log file."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format=FORMAT, force=True)
+    logging.captureWarnings(True)
+    try:
+        yield
+    except Exception:
+        logging.getLogger("optimetal").exception("The rule failed.")
+        raise

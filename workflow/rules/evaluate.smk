@@ -1,0 +1,92 @@
+# Test of the trained networks: each seed and the ensemble of all seeds.
+
+
+rule evaluate:
+    input:
+        models=lambda wildcards: run_files(
+            PLAN.ensemble(wildcards.ensemble), "model.safetensors"
+        ),
+        graphs="<results>/graphs/test.h5",
+        code=library("evaluation/evaluate.py", "evaluation/metrics.py"),
+    output:
+        metrics="<results>/evaluation/{ensemble}/metrics.json",
+        materials="<results>/evaluation/{ensemble}/materials.parquet",
+        predictions="<results>/evaluation/{ensemble}/predictions.h5",
+    log:
+        "<logs>/evaluate/{ensemble}.log",
+    benchmark:
+        "<benchmarks>/evaluate/{ensemble}.tsv"
+    resources:
+        mem_mb=16000,
+        runtime=120,
+    params:
+        training=lambda wildcards: PLAN.runs[
+            PLAN.ensemble(wildcards.ensemble)[0]
+        ].training.model_dump(mode="json"),
+        batch_size=PROJECT.evaluation.batch_size,
+    script:
+        "../scripts/evaluate.py"
+
+
+rule evaluation_summary:
+    input:
+        metrics=expand(
+            "<results>/evaluation/{ensemble}/metrics.json",
+            ensemble=PLAN.tested.values(),
+        ),
+        materials=expand(
+            "<results>/evaluation/{ensemble}/materials.parquet",
+            ensemble=PLAN.tested.values(),
+        ),
+        code=library("evaluation/tables.py", "plots/evaluation.py"),
+    output:
+        csv=report(
+            "<results>/tables/evaluation.csv",
+            caption="../report/evaluation_table.rst",
+            category="Evaluation",
+            subcategory="All models",
+            labels={"result": "Test metrics"},
+        ),
+        tex="<results>/tables/evaluation.tex",
+        violins=report(
+            "<results>/figures/evaluation/violins.png",
+            caption="../report/violins.rst",
+            category="Evaluation",
+            subcategory="All models",
+            labels={"result": "Distribution of the metrics"},
+        ),
+        pdf="<results>/figures/evaluation/violins.pdf",
+    log:
+        "<logs>/evaluation_summary.log",
+    params:
+        models={model: PROJECT.models[model].label for model in PLAN.tested},
+        metrics=list(PROJECT.plots.metrics),
+    script:
+        "../scripts/evaluation_summary.py"
+
+
+rule evaluation_figures:
+    input:
+        materials=rules.evaluate.output.materials,
+        predictions=rules.evaluate.output.predictions,
+        code=library("plots/evaluation.py", "plots/spectra.py"),
+    output:
+        report(
+            expand(
+                "<results>/figures/evaluation/{{ensemble}}/{figure}.png",
+                figure=EVALUATION_FIGURES,
+            ),
+            caption="../report/evaluation_figures.rst",
+            category="Evaluation",
+            subcategory="{ensemble}",
+        ),
+        pdf=expand(
+            "<results>/figures/evaluation/{{ensemble}}/{figure}.pdf",
+            figure=EVALUATION_FIGURES,
+        ),
+    log:
+        "<logs>/evaluation_figures/{ensemble}.log",
+    params:
+        plots=PROJECT.plots.model_dump(mode="json"),
+    script:
+        "../scripts/evaluation_figures.py"

@@ -1,0 +1,24 @@
+# One job = one training. Editing the library does not repeat trainings; each records version and commit.
+
+
+rule train:
+    input:
+        train="<results>/graphs/train.h5",
+        val="<results>/graphs/val.h5",
+    output:
+        config="<results>/runs/{run}/config.json",
+        history="<results>/runs/{run}/history.csv",
+        model="<results>/runs/{run}/model.safetensors",
+        metrics="<results>/runs/{run}/metrics.json",
+    log:
+        "<logs>/train/{run}.log",
+    benchmark:
+        "<benchmarks>/train/{run}.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=2880,
+    params:
+        run=lambda wildcards: PLAN.runs[wildcards.run].model_dump(mode="json"),
+    script:
+        "../scripts/train.py"

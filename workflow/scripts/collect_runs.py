@@ -1,0 +1,16 @@
+"""Collect the outcomes of all trainings."""
+
+from optimetal.files import whole_file, write_text
+from optimetal.tables import to_csv
+from optimetal.training.table import collect_runs
+from optimetal.workflow import logged
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        runs = collect_runs(
+            snakemake.input.metrics, snakemake.params.studies, snakemake.params.labels
+        )
+        with whole_file(snakemake.output.runs) as temporary:
+            runs.to_parquet(temporary, index=False)
+        readable = runs.assign(studies=runs["studies"].map(" ".join))
+        write_text(snakemake.output.csv, to_csv(readable, runs["source"].iloc[0]))

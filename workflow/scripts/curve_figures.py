@@ -1,0 +1,44 @@
+"""Figures of a study along one axis: the chosen law, all laws, and their comparison."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from optimetal.plots import style
+from optimetal.plots.scaling import aicc_bars, loss_scaling, trial_laws
+from optimetal.scaling.fits import in_study, points
+from optimetal.workflow import logged
+
+
+def main(runs: pd.DataFrame, fits: pd.DataFrame, axis: str, law: str, folder: Path) -> None:
+    style.use()
+    measured, note = points(runs, axis), runs["source"].iloc[0]
+
+    fig, ax = plt.subplots(figsize=style.figure_size(1, 0.8))
+    loss_scaling(measured, fits, ax, law=law, source_note=note)
+    style.save(fig, folder / "scaling")
+
+    num_laws = fits["law"].nunique()
+    rows = -(-num_laws // 2)
+    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
+    trial_laws(measured, fits, axes.flat[:num_laws], source_note=note)
+    for ax in np.ravel(axes)[num_laws:]:
+        ax.set_axis_off()
+    style.save(fig, folder / "laws")
+
+    fig, ax = plt.subplots(figsize=style.figure_size(1, 0.8))
+    aicc_bars(fits, ax, source_note=note)
+    style.save(fig, folder / "aicc")
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
+            pd.read_parquet(snakemake.input.fits),
+            snakemake.params.axis,
+            snakemake.params.law,
+            Path(snakemake.output[0]).parent,
+        )

@@ -1,0 +1,57 @@
+"""Metrics of all models in one table, and their distributions in one figure."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from optimetal.evaluation.results import ENSEMBLE
+from optimetal.evaluation.tables import evaluation_latex, evaluation_table
+from optimetal.files import write_text
+from optimetal.plots import style
+from optimetal.plots.evaluation import draw_violins
+from optimetal.tables import to_csv
+from optimetal.workflow import logged
+
+
+def write_tables(summaries: dict[str, dict], csv: str, tex: str, note: str) -> None:
+    table = evaluation_table(summaries)
+    write_text(csv, to_csv(table, note))
+    write_text(tex, evaluation_latex(table, note))
+
+
+def draw(materials: dict[str, pd.DataFrame], metrics: list[str], stem: Path, note: str) -> None:
+    style.use()
+    rows = -(-len(metrics) // 2)
+    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.42 * rows), squeeze=False)
+    for ax, metric in zip(axes.flat, metrics, strict=False):
+        draw_violins(ax, materials, metric)
+    for ax in np.ravel(axes)[len(metrics) :]:
+        ax.set_axis_off()
+    style.add_source_note(fig, note)
+    style.save(fig, stem)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        models = snakemake.params.models
+        summaries = [json.loads(Path(file).read_text()) for file in snakemake.input.metrics]
+        materials = [pd.read_parquet(file) for file in snakemake.input.materials]
+        note = summaries[0]["source"]
+        write_tables(
+            dict(zip(models.values(), summaries, strict=True)),
+            snakemake.output.csv,
+            snakemake.output.tex,
+            note,
+        )
+        draw(
+            {
+                model: table[table["member"] == ENSEMBLE]
+                for model, table in zip(models, materials, strict=True)
+            },
+            snakemake.params.metrics,
+            Path(snakemake.output.violins).with_suffix(""),
+            note,
+        )

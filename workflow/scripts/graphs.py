@@ -1,0 +1,22 @@
+"""Build the crystal graphs of one split."""
+
+from optimetal.config.project import GraphSettings
+from optimetal.database.store import CrystalStore
+from optimetal.graphs.build import build_graphs
+from optimetal.graphs.packed import save
+from optimetal.workflow import logged
+
+
+def main(records: str, graphs: str, settings: GraphSettings, name: str) -> None:
+    with CrystalStore(records) as store:
+        save(build_graphs(store, settings.cutoff, settings.triplet_cutoff, name), graphs)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        main(
+            snakemake.input.records,
+            snakemake.output.graphs,
+            GraphSettings.model_validate(snakemake.params.settings),
+            f"graphs {snakemake.wildcards.split}",
+        )

@@ -1,0 +1,18 @@
+"""Split the records by composition."""
+
+from pathlib import Path
+
+from optimetal.config.project import SplitSettings
+from optimetal.database.splits import SPLITS, split_records
+from optimetal.workflow import logged
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        settings = SplitSettings.model_validate(snakemake.params.settings)
+        split_records(
+            snakemake.input.records,
+            {name: Path(snakemake.output[name]) for name in SPLITS},
+            snakemake.output.table,
+            settings.ratios,
+            settings.seed,
+        )
