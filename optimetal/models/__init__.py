@@ -38,11 +38,11 @@ def build_model(architecture: Architecture, task: Task = OPTICS) -> CrystalNetwo
 
 def count_parameters(architecture: Architecture, task: Task = OPTICS) -> int:
     """Number N of learned parameters, counted without allocating them."""
-    return _count(architecture, task)
+    return _count(architecture, task)  # pyright: ignore[reportArgumentType]  (frozen, so hashable)
 
 
 @cache
-def _count(architecture: Any, task: Task) -> int:
+def _count(architecture: Architecture, task: Task) -> int:
     with torch.device("meta"):
         network = build_model(architecture, task)
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
