@@ -22,7 +22,6 @@ lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/basedpyright
-	$(BIN)/python -m tests.tools.lint_workflow
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

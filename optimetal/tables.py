@@ -1,9 +1,28 @@
-"""Tables as text: CSV, and LaTeX in the style of the booktabs package."""
+"""Tables as text: CSV, HTML for the report, and LaTeX in the style of the booktabs package."""
 
+import html
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
+
+from optimetal.files import write_text
+
+_PAGE = """<!DOCTYPE html>
+<meta charset="utf-8">
+<style>
+body {{ font: 14px/1.5 system-ui, sans-serif; margin: 1.5em; color: #222; background: #fff; }}
+table {{ border-collapse: collapse; border-top: 2px solid; border-bottom: 2px solid; }}
+th, td {{ padding: .2em .8em; text-align: right; white-space: nowrap; }}
+thead th {{ border-bottom: 1px solid; }}
+th:first-child, td:first-child {{ text-align: left; }}
+tbody tr:nth-child(even) {{ background: #f3f4f6; }}
+.note {{ font-style: italic; color: #666; }}
+</style>
+{table}
+<p class="note">{note}</p>
+"""
 
 
 def to_csv(table: pd.DataFrame, source_note: str | None = None, *, index: bool = False) -> str:
@@ -19,6 +38,28 @@ def to_csv(table: pd.DataFrame, source_note: str | None = None, *, index: bool =
         text.write(f"# {source_note}\n")
     table.to_csv(text, index=index)
     return text.getvalue()
+
+
+def to_html(table: pd.DataFrame, source_note: str | None = None, *, index: bool = False) -> str:
+    """A page with a table to look at: numbers with four digits, missing ones as a dash.
+
+    Args:
+        table: Any table.
+        source_note: Printed below the table.
+        index: Whether to show the index.
+    """
+    body = table.to_html(
+        index=index, border=0, float_format=lambda value: f"{value:.4g}", na_rep="–"
+    )
+    return _PAGE.format(table=body, note=html.escape(source_note or ""))
+
+
+def write_table(
+    stem: Path, table: pd.DataFrame, source_note: str | None = None, *, index: bool = False
+) -> None:
+    """Write a table as ``.csv``, to compute with, and ``.html``, to look at."""
+    write_text(stem.with_suffix(".csv"), to_csv(table, source_note, index=index))
+    write_text(stem.with_suffix(".html"), to_html(table, source_note, index=index))
 
 
 def escape(text: str) -> str:

@@ -124,7 +124,9 @@ class StudySettings(Settings):
     learning_rate_exponents: tuple[NonNegativeFloat, ...] = Field(
         default=(), description="gamma of the learning-rate rule; none: the model's own."
     )
-    seeds: tuple[NonNegativeInt, ...] = Field(default=(1, 42, 137), min_length=1)
+    seeds: tuple[NonNegativeInt, ...] = Field(
+        default=(1, 42, 137), min_length=1, description="Seed of weights and order of crystals."
+    )
     fit: Literal["num_train", "num_params", "grid"] | None = Field(
         default=None,
         description="Axis along which scaling laws are fitted to this study; grid: both.",
@@ -194,17 +196,19 @@ class Project(Settings):
         default_factory=dict,
         description="Folders of Snakemake's path variables <results>, <logs> and <benchmarks>.",
     )
-    database: DatabaseSettings
-    splits: SplitSettings = SplitSettings()
-    graphs: GraphSettings = GraphSettings()
+    database: DatabaseSettings = Field(description="Where crystals and spectra come from.")
+    splits: SplitSettings = Field(default=SplitSettings(), description="Train, val and test.")
+    graphs: GraphSettings = Field(default=GraphSettings(), description="Reach of the graphs.")
     training: TrainingSettings = Field(
-        default=TrainingSettings(), description="Default of all models."
+        default=TrainingSettings(), description="Training of all models, unless one says otherwise."
     )
-    models: dict[str, ModelSettings] = Field(min_length=1)
-    studies: dict[str, StudySettings] = Field(min_length=1)
-    evaluation: EvaluationSettings
-    scaling: ScalingSettings = ScalingSettings()
-    plots: PlotSettings = PlotSettings()
+    models: dict[str, ModelSettings] = Field(min_length=1, description="Name -> model.")
+    studies: dict[str, StudySettings] = Field(min_length=1, description="Name -> trainings.")
+    evaluation: EvaluationSettings = Field(description="Which trained models are tested.")
+    scaling: ScalingSettings = Field(
+        default=ScalingSettings(), description="Which scaling laws are fitted."
+    )
+    plots: PlotSettings = Field(default=PlotSettings(), description="What the figures show.")
 
     def training_of(self, model: str) -> TrainingSettings:
         """Training settings of a model: the defaults with its own keys."""

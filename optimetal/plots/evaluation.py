@@ -1,17 +1,25 @@
 """Figures that show how well a network predicts: over all materials, and material by material."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from optimetal.optics.color import material_lab
-from optimetal.plots.labels import formula, label, model_looks
+from optimetal.plots.labels import (
+    MODELS,
+    ModelLook,
+    formula,
+    label,
+    model_looks,
+    sequence_colors,
+)
 from optimetal.plots.spectra import draw_parts, draw_swatches, legend_handles
 from optimetal.plots.style import add_source_note
 
@@ -222,7 +230,8 @@ def draw_learning_curves(
     Args:
         ax: Axes to draw the losses on, logarithmic.
         histories: For each run its name and a table with columns epoch, train_loss, val_loss and,
-            for ``lr_ax``, lr. Model keys bring their own colour and label.
+            for ``lr_ax``, lr. Model keys bring their own colour and label; other names are taken for
+            an ordered family, such as sizes.
         lr_ax: Axes below, for the learning rate.
         source_note: Where the data come from.
 
@@ -231,7 +240,7 @@ def draw_learning_curves(
     """
     if not histories:
         raise ValueError("there is no run to draw: give at least one history")
-    for history, look in zip(histories.values(), model_looks(histories).values(), strict=True):
+    for history, look in zip(histories.values(), _curve_looks(histories), strict=True):
         epoch, train, val = (_values(history, c) for c in ("epoch", "train_loss", "val_loss"))
         best = val.argmin()
         ax.plot(epoch, train, color=look.color, linewidth=0.6, alpha=0.6)
@@ -256,6 +265,16 @@ def draw_learning_curves(
     ax.legend(loc="upper right")
     add_source_note(ax, source_note)
     return ax
+
+
+def _curve_looks(names: Iterable[str]) -> list[ModelLook]:
+    names = list(names)
+    if set(names) & set(MODELS):
+        return list(model_looks(names).values())
+    return [
+        ModelLook(name, to_hex(color), "o")
+        for name, color in zip(names, sequence_colors(len(names)), strict=True)
+    ]
 
 
 def _draw_violin(

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import matplotlib as mpl
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Quantity:
@@ -94,6 +97,11 @@ MODELS: Final[dict[str, ModelLook]] = {
 
 _OTHER_COLORS: Final = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "#5E4FA2")
 _OTHER_MARKERS: Final = ("v", "P", "X", "<", ">", "h")
+
+
+def sequence_colors(count: int) -> list[tuple[float, ...]]:
+    """Colours of an ordered family, such as sizes, dark to light, without the palest."""
+    return [tuple(color) for color in mpl.colormaps["viridis"](np.linspace(0, 0.88, count))]
 
 
 def label(key: str) -> str:

@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from numpy.typing import ArrayLike, NDArray
 
-from optimetal.plots.labels import label, model_looks
+from optimetal.plots.labels import label, model_looks, sequence_colors
 from optimetal.plots.style import add_source_note
 from optimetal.scaling.fits import VARIABLES, Fit, read_fit
 from optimetal.scaling.laws import get_law
@@ -154,7 +154,7 @@ def grid_lines(
     of_model, fit = _model_and_fit(measured, fits, model, law)
     other = "num_train" if over == "num_params" else "num_params"
     values = sorted(of_model[other].unique())
-    for value, color in zip(values, _sequence(len(values)), strict=True):
+    for value, color in zip(values, sequence_colors(len(values)), strict=True):
         line = of_model.loc[of_model[other] == value].sort_values(over)
         _errorbar(ax, line[over], line, color=color, marker="o", label=_engineering(value))
         if fit.converged:
@@ -260,7 +260,7 @@ def loss_over_lr(runs: pd.DataFrame, ax: Axes, *, source_note: str | None = None
     """
     means, best = mean_over_seeds(runs), best_learning_rates(runs)
     for (width, line), color in zip(
-        means.groupby("width"), _sequence(len(set(means["width"]))), strict=True
+        means.groupby("width"), sequence_colors(len(set(means["width"]))), strict=True
     ):
         _errorbar(ax, line["lr"], line, color=color, marker="o", label=str(width), linestyle="-")
         optimum = best.loc[best["width"] == width]
@@ -403,15 +403,10 @@ def _family(
         val_loss="mean", val_loss_std=lambda loss: loss.std(ddof=0)
     )
     values = means.index.unique(family)
-    for value, color in zip(values, _sequence(len(values)), strict=True):
+    for value, color in zip(values, sequence_colors(len(values)), strict=True):
         line = means.loc[value].reset_index()
         _errorbar(ax, line[x], line, color=color, marker="o", label=name(value), linestyle="-")
     ax.legend(title=title, loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def _sequence(count: int) -> Sequence[tuple[float, ...]]:
-    """Colours of an ordered family, dark to light, without the palest."""
-    return [tuple(color) for color in mpl.colormaps["viridis"](np.linspace(0, 0.88, count))]
 
 
 def _between(x: ArrayLike) -> NDArray[np.float64]:

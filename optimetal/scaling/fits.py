@@ -43,6 +43,10 @@ FIT_COLUMNS: Final[tuple[str, ...]] = (
     "covariance",
 )
 
+MIN_SEEDS: Final = 3
+"""Points are weighted by their standard deviation over at least so many seeds, as published; that of
+two seeds is itself uncertain by 70 %, and two losses that happen to agree would decide the fit."""
+
 # A fit is called undetermined where a scale is uncertain by more than its tenfold, or an exponent
 # by more than 1; the published fits stay below 2.3 and 0.11.
 _MAX_SCALE_ERROR: Final = 10.0
@@ -189,6 +193,7 @@ def fit_runs(
 ) -> pd.DataFrame:
     """Fit one-dimensional laws to every model of a data or parameter scaling study.
 
+    Points are weighted by their standard deviation over the seeds if all have ``MIN_SEEDS`` or more.
     Errors are scaled by the scatter of the points about the law.
 
     Args:
@@ -434,13 +439,14 @@ def _chosen(laws: dict[str, Law], name: str) -> Law:
 def _fit_table(runs: pd.DataFrame, x: Axis, laws: Sequence[Law], published: bool) -> pd.DataFrame:
     rows = []
     for model, measured in points(runs, x).groupby("model", sort=True):
+        weighted = measured["num_seeds"].min() >= MIN_SEEDS
         values = measured[list(VARIABLES[x])].to_numpy(float).T
         for law in laws:
             fit = fit_law(
                 law,
                 values if x == "grid" else values[0],
                 measured["val_loss"],
-                measured["val_loss_std"],
+                measured["val_loss_std"] if weighted else None,
                 absolute_sigma=x == "grid",
                 published=published,
             )

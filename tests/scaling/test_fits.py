@@ -275,3 +275,11 @@ def test_table_has_one_row_per_model_and_law_and_survives_parquet(runs_of, tmp_p
         np.testing.assert_array_equal(fit.covariance, fit_back.covariance)
         np.testing.assert_array_equal(fit.predict(X), fit_back.predict(X))
         np.testing.assert_allclose(np.sqrt(np.diag(fit.covariance)), fit.errors)
+
+
+@pytest.mark.parametrize(("seeds", "weighted"), [((1, 2), False), ((1, 2, 3), True)])
+def test_points_are_weighted_from_three_seeds_on(runs_of, seeds, weighted):
+    runs = runs_of(lambda params, size: 9 * size**-0.3, num_train=(100, 200, 400), seeds=seeds)
+    runs["val_loss"] *= 1 + 0.01 * np.sin(np.arange(len(runs)))
+    fits = fit_runs(runs, "num_train", ["power"])
+    assert fits["weighted"].tolist() == [weighted] * len(fits)

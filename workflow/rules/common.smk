@@ -1,9 +1,11 @@
 # Configuration, validated, and the files that follow from it.
+import re
 from pathlib import Path
 
 import optimetal
 from optimetal.config.project import ConfigurationError, read_project
 from optimetal.config.studies import Plan
+from optimetal.scaling.laws import get_law
 
 try:
     PROJECT = read_project(config)
@@ -12,8 +14,20 @@ except ConfigurationError as error:
 
 PLAN = Plan(PROJECT)
 SPLITS = ("train", "val", "test")
-EVALUATION_FIGURES = ("histograms", "drude_frequency", "random_materials", "quartiles")
-CURVE_FIGURES = ("scaling", "laws", "aicc")
+EVALUATION_FIGURES = {
+    "histograms": "Distribution of the metrics",
+    "drude_frequency": "Drude frequency",
+    "random_materials": "Random materials",
+    "quartiles": "From best to worst",
+}
+CURVE_FIGURES = {
+    "scaling": "Loss and the chosen law",
+    "laws": "All laws",
+    "aicc": "Comparison of the laws",
+}
+LAW_LABELS = {
+    law: get_law(law).label for law in (*PROJECT.scaling.laws, *PROJECT.scaling.grid_laws)
+}
 
 
 wildcard_constraints:
@@ -24,10 +38,31 @@ wildcard_constraints:
     model=r"[^/]+",
 
 
+def any_of(names):
+    """Wildcard constraint: one of these names; nothing where there is none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
 def library(*modules):
     """Source files of the library, listed as input so that editing them reruns the (cheap) rule."""
     root = Path(optimetal.__file__).parent
     return [str(root / module) for module in modules]
+
+
+def reported(files, caption, category, subcategory):
+    """Files of the report, each with its label: label -> path."""
+    place = {
+        "caption": f"../report/{caption}.rst",
+        "category": category,
+        "subcategory": subcategory,
+    }
+    return [report(file, labels={"result": name}, **place) for name, file in files.items()]
+
+
+def law_tables(laws):
+    """Tables of the laws of one study and of their comparison: label -> path."""
+    labels = {f"Table: {LAW_LABELS[law]}": law for law in laws} | {"Table: AICc": "aicc"}
+    return {label: f"<results>/tables/{{study}}/{law}.html" for label, law in labels.items()}
 
 
 def run_files(names, file):
@@ -44,9 +79,7 @@ def dataset_files():
 
 def training_files():
     """Table of all trainings, and the learning curves of every study."""
-    curves = [
-        f"<results>/figures/{study}/learning_curves.png" for study in PLAN.studies
-    ]
+    curves = [f"<results>/figures/{study}/learning_curves.png" for study in PLAN.studies]
     return ["<results>/runs.parquet", *curves]
 
 

@@ -34,7 +34,7 @@ rule compress:
             "<results>/dataset/quarantine.csv",
             caption="../report/quarantine.rst",
             category="Data",
-            labels={"table": "entries left out"},
+            labels={"result": "Table: entries left out"},
         ),
     log:
         "<logs>/compress.log",
@@ -46,8 +46,7 @@ rule compress:
         runtime=240,
     params:
         folder=lambda wildcards, output: (
-            PROJECT.database.folder
-            or str(Path(output.records).parents[1] / "database")
+            PROJECT.database.folder or str(Path(output.records).parents[1] / "database")
         ),
         max_bad_share=PROJECT.database.max_bad_share,
     script:

@@ -3,9 +3,7 @@
 
 rule evaluate:
     input:
-        models=lambda wildcards: run_files(
-            PLAN.ensemble(wildcards.ensemble), "model.safetensors"
-        ),
+        models=lambda wildcards: run_files(PLAN.ensemble(wildcards.ensemble), "model.safetensors"),
         graphs="<results>/graphs/test.h5",
         code=library("evaluation/evaluate.py", "evaluation/metrics.py"),
     output:
@@ -40,14 +38,14 @@ rule evaluation_summary:
         ),
         code=library("evaluation/tables.py", "plots/evaluation.py"),
     output:
-        csv=report(
-            "<results>/tables/evaluation.csv",
+        html=report(
+            "<results>/tables/evaluation.html",
             caption="../report/evaluation_table.rst",
             category="Evaluation",
             subcategory="All models",
-            labels={"result": "Test metrics"},
+            labels={"result": "Table: test metrics"},
         ),
-        tex="<results>/tables/evaluation.tex",
+        text=multiext("<results>/tables/evaluation", ".csv", ".tex"),
         violins=report(
             "<results>/figures/evaluation/violins.png",
             caption="../report/violins.rst",
@@ -71,14 +69,14 @@ rule evaluation_figures:
         predictions=rules.evaluate.output.predictions,
         code=library("plots/evaluation.py", "plots/spectra.py"),
     output:
-        report(
-            expand(
-                "<results>/figures/evaluation/{{ensemble}}/{figure}.png",
-                figure=EVALUATION_FIGURES,
-            ),
-            caption="../report/evaluation_figures.rst",
-            category="Evaluation",
-            subcategory="{ensemble}",
+        *reported(
+            {
+                label: f"<results>/figures/evaluation/{{ensemble}}/{figure}.png"
+                for figure, label in EVALUATION_FIGURES.items()
+            },
+            "evaluation_figures",
+            "Evaluation",
+            "{ensemble}",
         ),
         pdf=expand(
             "<results>/figures/evaluation/{{ensemble}}/{figure}.pdf",

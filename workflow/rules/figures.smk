@@ -10,14 +10,14 @@ rule dataset_figures:
             "<results>/figures/dataset/atoms_per_cell.png",
             caption="../report/atoms_per_cell.rst",
             category="Data",
-            labels={"figure": "Atoms per unit cell"},
+            labels={"result": "Atoms per unit cell"},
         ),
         *(
             report(
                 f"<results>/figures/dataset/periodic_table_{split}.png",
                 caption="../report/periodic_table.rst",
                 category="Data",
-                labels={"figure": f"Elements of the {split} set"},
+                labels={"result": f"Elements of the {split} set"},
             )
             for split in SPLITS
         ),
@@ -30,9 +30,7 @@ rule dataset_figures:
 
 rule learning_curves:
     input:
-        histories=lambda wildcards: run_files(
-            PLAN.studies[wildcards.study], "history.csv"
-        ),
+        histories=lambda wildcards: run_files(PLAN.studies[wildcards.study], "history.csv"),
         runs=rules.collect_runs.output.runs,
         code=library("plots/evaluation.py"),
     output:

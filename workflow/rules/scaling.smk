@@ -7,12 +7,13 @@ rule collect_runs:
         code=library("training/table.py"),
     output:
         runs="<results>/runs.parquet",
-        csv=report(
-            "<results>/tables/runs.csv",
+        html=report(
+            "<results>/tables/runs.html",
             caption="../report/runs.rst",
             category="Trainings",
-            labels={"result": "Table of all trainings"},
+            labels={"result": "Table: all trainings"},
         ),
+        csv="<results>/tables/runs.csv",
     log:
         "<logs>/collect_runs.log",
     params:
@@ -28,23 +29,16 @@ rule fit_curves:
         code=library("scaling/laws.py", "scaling/fits.py", "scaling/tables.py"),
     output:
         fits="<results>/scaling/{study}/fits.parquet",
-        csv=report(
-            expand(
-                "<results>/tables/{{study}}/{table}.csv",
-                table=(*PROJECT.scaling.laws, "aicc"),
-            ),
-            caption="../report/law_tables.rst",
-            category="Scaling laws",
-            subcategory="{study}",
-        ),
-        tex=expand(
-            "<results>/tables/{{study}}/{table}.tex",
+        html=reported(law_tables(PROJECT.scaling.laws), "law_tables", "Scaling laws", "{study}"),
+        text=expand(
+            "<results>/tables/{{study}}/{table}.{suffix}",
             table=(*PROJECT.scaling.laws, "aicc"),
+            suffix=("csv", "tex"),
         ),
     log:
         "<logs>/fit/{study}.log",
     wildcard_constraints:
-        study="|".join(PLAN.fitted("num_train", "num_params")),
+        study=any_of(PLAN.fitted("num_train", "num_params")),
     params:
         axis=lambda wildcards: PROJECT.studies[wildcards.study].fit,
         laws=lambda wildcards: PLAN.laws(wildcards.study),
@@ -55,21 +49,19 @@ rule fit_curves:
 use rule fit_curves as fit_grid with:
     output:
         fits="<results>/scaling/{study}/fits.parquet",
-        csv=report(
-            expand(
-                "<results>/tables/{{study}}/{table}.csv",
-                table=(*PROJECT.scaling.grid_laws, "aicc"),
-            ),
-            caption="../report/law_tables.rst",
-            category="Scaling laws",
-            subcategory="{study}",
+        html=reported(
+            law_tables(PROJECT.scaling.grid_laws),
+            "law_tables",
+            "Scaling laws",
+            "{study}",
         ),
-        tex=expand(
-            "<results>/tables/{{study}}/{table}.tex",
+        text=expand(
+            "<results>/tables/{{study}}/{table}.{suffix}",
             table=(*PROJECT.scaling.grid_laws, "aicc"),
+            suffix=("csv", "tex"),
         ),
     wildcard_constraints:
-        study="|".join(PLAN.fitted("grid")),
+        study=any_of(PLAN.fitted("grid")),
 
 
 rule curve_figures:
@@ -78,11 +70,14 @@ rule curve_figures:
         runs=rules.collect_runs.output.runs,
         code=library("plots/scaling.py", "plots/labels.py"),
     output:
-        report(
-            expand("<results>/figures/{{study}}/{figure}.png", figure=CURVE_FIGURES),
-            caption="../report/curve_figures.rst",
-            category="Scaling laws",
-            subcategory="{study}",
+        *reported(
+            {
+                label: f"<results>/figures/{{study}}/{figure}.png"
+                for figure, label in CURVE_FIGURES.items()
+            },
+            "curve_figures",
+            "Scaling laws",
+            "{study}",
         ),
         pdf=expand("<results>/figures/{{study}}/{figure}.pdf", figure=CURVE_FIGURES),
     log:
@@ -111,7 +106,7 @@ rule grid_figure:
     log:
         "<logs>/grid_figure/{study}_{model}_{law}.log",
     wildcard_constraints:
-        study="|".join(PLAN.fitted("grid")),
-        law="|".join(PROJECT.scaling.grid_laws),
+        study=any_of(PLAN.fitted("grid")),
+        law=any_of(PROJECT.scaling.grid_laws),
     script:
         "../scripts/grid_figure.py"

@@ -1,7 +1,9 @@
 """Collect the outcomes of all trainings."""
 
-from optimetal.files import whole_file, write_text
-from optimetal.tables import to_csv
+from pathlib import Path
+
+from optimetal.files import whole_file
+from optimetal.tables import write_table
 from optimetal.training.table import collect_runs
 from optimetal.workflow import logged
 
@@ -13,4 +15,5 @@ if __name__ == "__main__":
         with whole_file(snakemake.output.runs) as temporary:
             runs.to_parquet(temporary, index=False)
         readable = runs.assign(studies=runs["studies"].map(" ".join))
-        write_text(snakemake.output.csv, to_csv(readable, runs["source"].iloc[0]))
+        stem = Path(snakemake.output.html).with_suffix("")
+        write_table(stem, readable, runs["source"].iloc[0])

@@ -12,14 +12,14 @@ from optimetal.evaluation.tables import evaluation_latex, evaluation_table
 from optimetal.files import write_text
 from optimetal.plots import style
 from optimetal.plots.evaluation import draw_violins
-from optimetal.tables import to_csv
+from optimetal.tables import write_table
 from optimetal.workflow import logged
 
 
-def write_tables(summaries: dict[str, dict], csv: str, tex: str, note: str) -> None:
+def write_tables(summaries: dict[str, dict], stem: Path, note: str) -> None:
     table = evaluation_table(summaries)
-    write_text(csv, to_csv(table, note))
-    write_text(tex, evaluation_latex(table, note))
+    write_table(stem, table, note)
+    write_text(stem.with_suffix(".tex"), evaluation_latex(table, note))
 
 
 def draw(materials: dict[str, pd.DataFrame], metrics: list[str], stem: Path, note: str) -> None:
@@ -42,8 +42,7 @@ if __name__ == "__main__":
         note = summaries[0]["source"]
         write_tables(
             dict(zip(models.values(), summaries, strict=True)),
-            snakemake.output.csv,
-            snakemake.output.tex,
+            Path(snakemake.output.html).with_suffix(""),
             note,
         )
         draw(

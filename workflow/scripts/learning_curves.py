@@ -20,13 +20,26 @@ def main(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], stem: Path) -> 
     fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
     for ax, model in zip(axes.flat, models, strict=False):
         of_model = runs[runs["model"] == model]
-        names = [run.removeprefix(f"{model}/").partition("_seed")[0] for run in of_model["run"]]
-        draw_learning_curves(ax, dict(zip(names, of_model["run"].map(histories), strict=True)))
+        curves = [histories[run] for run in of_model["run"]]
+        draw_learning_curves(ax, dict(zip(curve_names(of_model), curves, strict=True)))
         ax.set_title(of_model["label"].iloc[0], loc="left")
     for ax in np.ravel(axes)[len(models) :]:
         ax.set_axis_off()
     style.add_source_note(fig, runs["source"].iloc[0])
     style.save(fig, stem)
+
+
+def curve_names(runs: pd.DataFrame) -> list[str]:
+    """What tells the runs of one model apart: size of the data, width, learning rate."""
+    varying = {
+        column: symbol
+        for column, symbol in {"num_train": "$D$", "width": "$h$", "lr": r"$\eta$"}.items()
+        if runs[column].nunique() > 1
+    } or {"num_train": "$D$"}
+    return [
+        ", ".join(f"{symbol} = {run[column]:g}" for column, symbol in varying.items())
+        for _, run in runs.iterrows()
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""Records become graphs with targets."""
+
+import numpy as np
+import pytest
+
+from optimetal.database.entries import Record
+from optimetal.database.store import CrystalStore, write_records
+from optimetal.graphs.build import build_graphs
+from optimetal.graphs.neighbours import crystal_graph
+from optimetal.optics.color import material_lab
+from optimetal.optics.grid import ENERGY, NUM_ENERGIES
+
+
+def record(number, lattice=None):
+    eps = (1 + number / ((ENERGY - 3) ** 2 + 1)) * (1 + 0.5j)
+    return Record(
+        mat_id=f"m{number}",
+        composition="Cu",
+        e_above_hull=0.0,
+        lattice=((3.5 + 0.1 * number) * np.eye(3) if lattice is None else lattice).astype("f4"),
+        atomic_numbers=np.array([29], np.uint16),
+        positions=np.zeros((1, 3), np.float32),
+        drude_frequency=8.0 + number,
+        eps_inter=eps.astype(np.complex64),
+        source="surrogate, not ab initio",
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    write_records(tmp_path / "r.h5", [record(n) for n in range(3)])
+    with CrystalStore(tmp_path / "r.h5") as store:
+        yield store
+
+
+def test_graphs_and_targets_are_those_of_the_records(store):
+    packed = build_graphs(store, 5.5, 4.0)
+    assert packed.mat_ids == ("m0", "m1", "m2")
+    assert packed.source == "surrogate, not ab initio"
+    eps = packed.targets["eps_inter"].numpy()
+    assert eps.shape == (3, NUM_ENERGIES, 2)
+    np.testing.assert_array_equal(eps[..., 0] + 1j * eps[..., 1], store.eps_inter())
+    np.testing.assert_allclose(packed.targets["drude_frequency"], [8.0, 9.0, 10.0])
+    expected = material_lab(store.eps_inter(), store.drude_frequency)
+    np.testing.assert_allclose(packed.targets["lab"], expected, atol=1e-3)
+    for n in range(3):
+        graph = crystal_graph(record(n).lattice, [29], np.zeros((1, 3)), 5.5, 4.0)
+        assert int(packed.offsets["triplet"].diff()[n]) == graph.triplet_cosine.size
+
+
+def test_a_crystal_without_graph_is_named(tmp_path):
+    write_records(tmp_path / "r.h5", [record(1), record(2, lattice=np.ones((3, 3)))])
+    with CrystalStore(tmp_path / "r.h5") as store, pytest.raises(ValueError, match="m2: .*singular"):
+        build_graphs(store, 5.5, 4.0)

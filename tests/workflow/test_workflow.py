@@ -1,0 +1,190 @@
+"""The workflow, run as a user would: config/test.yaml from the database to the report."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config" / "test.yaml"
+
+
+def command(folder, *arguments, config=CONFIG):
+    """Snakemake on the project's Snakefile, working in another folder."""
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+        *("--directory", str(folder), "--configfile", str(config), "--cores", "2"),
+        *arguments,
+    ]
+
+
+def snakemake(folder, *arguments, config=CONFIG):
+    """Run it to the end and return its exit code and output."""
+    done = subprocess.run(
+        command(folder, *arguments, config=config),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def planned_rules(output):
+    """Rules and numbers of jobs in the job table of a dry run."""
+    table = re.search(r"Job stats:\njob +count\n[- ]+\n(.*?)\ntotal", output, re.DOTALL)
+    if table is None:
+        return {}
+    return {name: int(count) for name, count in (row.split() for row in table[1].splitlines())}
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory):
+    """A run that was interrupted in the middle of its trainings: folder, and what was finished."""
+    folder = tmp_path_factory.mktemp("study")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    with open(folder / "first.log", "w") as log:
+        process = subprocess.Popen(
+            command(folder), stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+        deadline = time.monotonic() + 300
+        while len(list(folder.glob("results/runs/*/*/metrics.json"))) < 4:
+            assert process.poll() is None, (folder / "first.log").read_text()
+            assert time.monotonic() < deadline, (folder / "first.log").read_text()
+            time.sleep(0.2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    written = {p: p.stat().st_mtime_ns for p in folder.glob("results/runs/*/*/metrics.json")}
+    # of the last two, one on each core, Snakemake may not have noted that they are finished
+    finished = dict(sorted(written.items(), key=lambda item: item[1])[:-2])
+    entries = {p: p.stat().st_mtime_ns for p in folder.glob("results/database/database_*/*.json")}
+    return folder, finished, entries
+
+
+@pytest.fixture(scope="module")
+def study(interrupted):
+    """The same run, started again and finished."""
+    folder, _, _ = interrupted
+    code, output = snakemake(folder, "--unlock")
+    assert code == 0, output
+    code, output = snakemake(folder)
+    assert code == 0, output
+    return folder
+
+
+def test_an_interrupted_study_goes_on(interrupted, study):
+    _, finished, entries = interrupted
+    for path, time_of_writing in {**finished, **entries}.items():
+        assert path.stat().st_mtime_ns == time_of_writing, f"{path} was made again"
+
+
+def test_every_training_is_in_the_table(study):
+    runs = pd.read_parquet(study / "results/runs.parquet")
+    assert len(runs) == 12
+    assert runs["run"].is_unique
+    assert set(runs["source"]) == {"surrogate, not ab initio"}
+    members = {s: sum(s in of for of in runs["studies"]) for s in yaml_studies()}
+    assert members == {"data_scaling": 8, "parameter_scaling": 4, "grid": 8}
+
+
+def yaml_studies():
+    return yaml.safe_load(CONFIG.read_text())["studies"]
+
+
+def test_every_figure_exists_twice_and_every_table_too(study):
+    pictures = sorted((study / "results/figures").rglob("*.png"))
+    assert len(pictures) == 4 + 3 + 1 + 4 + 2 * 3 + 2
+    for picture in pictures:
+        assert picture.stat().st_size > 5_000, picture
+        assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), picture
+    for table in (study / "results/tables").rglob("*.tex"):
+        assert "surrogate, not ab initio" in table.read_text(), table
+        assert table.with_suffix(".csv").read_text().startswith("# surrogate, not ab initio")
+
+
+def test_metrics_name_the_surrogate(study):
+    (file,) = (study / "results/evaluation").rglob("metrics.json")
+    metrics = json.loads(file.read_text())
+    assert metrics["source"] == "surrogate, not ab initio"
+    assert set(metrics) == {"source", "1", "2", "ensemble"}
+    for run in (study / "results/runs").rglob("metrics.json"):
+        assert json.loads(run.read_text())["source"] == "surrogate, not ab initio"
+
+
+def test_a_second_run_does_nothing(study):
+    code, output = snakemake(study)
+    assert code == 0
+    assert "Nothing to be done" in output
+
+
+def test_a_plot_setting_repeats_plots_only(study):
+    code, output = snakemake(study, "--dry-run", "--config", "plots={'seed': 5}")
+    assert code == 0, output
+    assert set(planned_rules(output)) == {"evaluation_figures", "all"}
+
+
+def test_a_training_setting_repeats_trainings_but_not_the_data(study):
+    code, output = snakemake(study, "--dry-run", "--config", "training={'weight_decay': 0.1}")
+    assert code == 0, output
+    planned = planned_rules(output)
+    assert planned["train"] == 12
+    assert not {"surrogate_database", "compress", "split", "graphs"} & set(planned)
+
+
+def test_the_report_is_one_file_with_all_figures(study):
+    code, output = snakemake(study, "--report", "results/report.html")
+    assert code == 0, output
+    report = (study / "results/report.html").read_text()
+    assert "surrogate, not ab initio" in report
+    for name in ("scaling.png", "quartiles.png", "learning_curves.png", "runs.csv"):
+        assert name in report, name
+
+
+def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path):
+    code, output = snakemake(tmp_path, "--dry-run", "--config", "trainign={'epochs': 3}")
+    assert code != 0
+    assert "trainign: Extra inputs are not permitted" in output
+
+
+def test_a_bad_value_stops_the_run_and_is_named(tmp_path):
+    code, output = snakemake(tmp_path, "--dry-run", "--config", "training={'epochs': -3}")
+    assert code != 0
+    assert "training.epochs: Input should be greater than 0, got" in output
+
+
+def test_a_missing_database_is_named(tmp_path):
+    database = "database={'source': 'folder', 'folder': 'nowhere', 'surrogate': {}}"
+    code, output = snakemake(tmp_path, "--config", database, "--until", "compress")
+    assert code != 0
+    assert "check `database.folder`" in output
+
+
+def test_the_published_study_is_planned(tmp_path):
+    code, output = snakemake(tmp_path, "--dry-run", config=ROOT / "config" / "paper.yaml")
+    assert code == 0, output
+    planned = planned_rules(output)
+    assert planned["train"] == 534
+    assert "surrogate_database" not in planned
+
+
+def test_lint_finds_nothing_but_the_missing_environments():
+    """One environment runs all rules, so no rule names one; nothing else may be found."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint", "json", "--configfile", str(CONFIG)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    titles = {lint["title"] for rule in found["rules"] for lint in rule["lints"]}
+    titles |= {lint["title"] for file in found["snakefiles"] for lint in file["lints"]}
+    assert titles <= {"Specify a conda environment or container for each rule."}
