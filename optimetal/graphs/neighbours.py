@@ -1,6 +1,8 @@
 """Edges and three-body pairs of a periodic crystal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -27,7 +29,7 @@ class Edges:
     edge_vector: Float[np.ndarray, "num_edges 3"]
     """From source to the image of the target, Å."""
 
-    @property
+    @cached_property
     def edge_length(self) -> Float[np.ndarray, " num_edges"]:
         """Length of each edge, Å."""
         return np.linalg.norm(self.edge_vector, axis=1)
@@ -68,11 +70,10 @@ def neighbour_edges(
         periodic=True,
         quantities="ijSD",
     )
-    order = np.argsort(source, kind="stable")
     edges = Edges(
-        edge_index=np.stack([source, target]).astype(np.int64)[:, order],
-        cell_shift=shift.astype(np.int64)[order],
-        edge_vector=vector[order],
+        edge_index=np.stack([source, target]).astype(np.int64),
+        cell_shift=shift.astype(np.int64),
+        edge_vector=vector,
     )
     if edges.edge_length.size and edges.edge_length.min() < 1e-3:
         first, second = edges.edge_index[:, edges.edge_length.argmin()]
@@ -83,6 +84,18 @@ def neighbour_edges(
     return edges
 
 
+def joined_edges(crystals: Sequence[Edges], num_atoms: Sequence[int]) -> Edges:
+    """Edges of several crystals with so many atoms each, as those of one long list of atoms."""
+    first_atom = np.cumsum([0, *num_atoms[:-1]])
+    num_edges = [len(edges.edge_vector) for edges in crystals]
+    return Edges(
+        edge_index=np.concatenate([edges.edge_index for edges in crystals], axis=1)
+        + np.repeat(first_atom, num_edges),
+        cell_shift=np.concatenate([edges.cell_shift for edges in crystals]),
+        edge_vector=np.concatenate([edges.edge_vector for edges in crystals]),
+    )
+
+
 def edge_pairs(edges: Edges, cutoff: float) -> Int[np.ndarray, "2 num_triplets"]:
     """Ordered pairs of different edges that leave the same atom, both at most ``cutoff`` (Å) long.
 
@@ -90,13 +103,13 @@ def edge_pairs(edges: Edges, cutoff: float) -> Int[np.ndarray, "2 num_triplets"]
     """
     short = np.flatnonzero(edges.edge_length <= cutoff)
     source = edges.edge_index[0, short]
-    starts = np.searchsorted(source, source, side="left")
-    count = np.searchsorted(source, source, side="right") - starts
-    first = np.repeat(np.arange(short.size), count)
-    rank = np.arange(first.size) - np.repeat(np.cumsum(count) - count, count)
-    second = np.repeat(starts, count) + rank
-    different = first != second
-    return np.stack([short[first[different]], short[second[different]]])
+    num_edges = np.bincount(source)
+    starts = (np.cumsum(num_edges) - num_edges)[source]
+    partners = num_edges[source] - 1
+    first = np.repeat(np.arange(short.size), partners)
+    second = np.arange(first.size) + np.repeat(starts - np.cumsum(partners) + partners, partners)
+    second += second >= first  # no edge is its own partner
+    return np.stack([short[first], short[second]])
 
 
 def pair_cosines(
@@ -104,8 +117,49 @@ def pair_cosines(
 ) -> Float[np.ndarray, " num_triplets"]:
     """Cosine of the angle between the two edge vectors of each pair, clamped to ±(1 - 1e-7)."""
     unit = edge_vector / np.linalg.norm(edge_vector, axis=1, keepdims=True)
-    cosine = np.einsum("ij,ij->i", unit[triplet_index[0]], unit[triplet_index[1]])
+    first, second = (unit.take(rows, axis=0) for rows in triplet_index)
+    cosine = np.einsum("ij,ij->i", first, second)
     return np.clip(cosine, -COSINE_LIMIT, COSINE_LIMIT)
+
+
+def crystal_edges(
+    lattice: Float[np.ndarray, "3 3"],
+    atomic_numbers: Int[np.ndarray, " num_atoms"],
+    positions: Float[np.ndarray, "num_atoms 3"],
+    cutoff: float,
+) -> Edges:
+    """Edges of a crystal that networks can take; arguments and errors as :func:`crystal_graph`."""
+    if len(atomic_numbers) != len(positions):
+        raise ValueError(
+            "A crystal needs one element per position, got "
+            f"{len(atomic_numbers)} and {len(positions)}."
+        )
+    numbers = np.asarray(atomic_numbers)
+    unknown = numbers[(numbers < 1) | (numbers > MAX_ATOMIC_NUMBER)]
+    if unknown.size:
+        raise ValueError(
+            f"Expected elements from H (Z = 1) to Bi (Z = {MAX_ATOMIC_NUMBER}), got Z = "
+            f"{np.unique(unknown).tolist()}: leave this crystal out."
+        )
+    return neighbour_edges(lattice, positions, cutoff)
+
+
+def graph_of_edges(
+    atomic_numbers: Int[np.ndarray, " num_atoms"], edges: Edges, triplet_cutoff: float | None
+) -> CrystalGraph:
+    """Full graph of atoms and edges, with the pairs of edges up to ``triplet_cutoff`` (Å), if any."""
+    no_pairs = np.zeros((2, 0), np.int64)
+    pairs = no_pairs if triplet_cutoff is None else edge_pairs(edges, triplet_cutoff)
+    return CrystalGraph(
+        atomic_numbers=np.asarray(atomic_numbers, np.int64),
+        class_size=np.ones(len(atomic_numbers), np.int64),
+        edge_index=edges.edge_index,
+        edge_length=edges.edge_length,
+        edge_multiplicity=np.ones(edges.edge_index.shape[1], np.int64),
+        triplet_index=pairs,
+        triplet_cosine=pair_cosines(edges.edge_vector, pairs),
+        triplet_multiplicity=np.ones(pairs.shape[1], np.int64),
+    )
 
 
 def crystal_graph(
@@ -128,29 +182,8 @@ def crystal_graph(
         ValueError: For a geometry that is no crystal (see :func:`neighbour_edges`), or where the
             numbers of elements and positions differ, or an element is heavier than Bi.
     """
-    if len(atomic_numbers) != len(positions):
-        raise ValueError(
-            "A crystal needs one element per position, got "
-            f"{len(atomic_numbers)} and {len(positions)}."
-        )
-    if unknown := sorted({int(z) for z in atomic_numbers if not 0 < z <= MAX_ATOMIC_NUMBER}):
-        raise ValueError(
-            f"Expected elements from H (Z = 1) to Bi (Z = {MAX_ATOMIC_NUMBER}), got Z = {unknown}: leave this crystal "
-            "out."
-        )
-    edges = neighbour_edges(lattice, positions, cutoff)
-    no_pairs = np.zeros((2, 0), np.int64)
-    pairs = no_pairs if triplet_cutoff is None else edge_pairs(edges, triplet_cutoff)
-    return CrystalGraph(
-        atomic_numbers=np.asarray(atomic_numbers, np.int64),
-        class_size=np.ones(len(atomic_numbers), np.int64),
-        edge_index=edges.edge_index,
-        edge_length=edges.edge_length,
-        edge_multiplicity=np.ones(edges.edge_index.shape[1], np.int64),
-        triplet_index=pairs,
-        triplet_cosine=pair_cosines(edges.edge_vector, pairs),
-        triplet_multiplicity=np.ones(pairs.shape[1], np.int64),
-    )
+    edges = crystal_edges(lattice, atomic_numbers, positions, cutoff)
+    return graph_of_edges(atomic_numbers, edges, triplet_cutoff)
 
 
 def _check_geometry(

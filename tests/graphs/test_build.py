@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
 from optimetal.database.entries import Record
 from optimetal.database.store import CrystalStore, write_records
-from optimetal.graphs.build import build_graphs
+from optimetal.graphs.build import TOGETHER, build_graphs
 from optimetal.graphs.neighbours import crystal_graph
+from optimetal.graphs.packed import pack
 from optimetal.optics.color import material_lab
 from optimetal.optics.grid import ENERGY, NUM_ENERGIES
 
@@ -34,7 +36,7 @@ def store(tmp_path):
 
 
 def test_graphs_and_targets_are_those_of_the_records(store):
-    packed = build_graphs(store, 5.5, 4.0)
+    packed = build_graphs(store, 5.5, 4.0, tolerance=0.0)
     assert packed.mat_ids == ("m0", "m1", "m2")
     assert packed.source == "surrogate, not ab initio"
     eps = packed.targets["eps_inter"].numpy()
@@ -43,12 +45,27 @@ def test_graphs_and_targets_are_those_of_the_records(store):
     np.testing.assert_allclose(packed.targets["drude_frequency"], [8.0, 9.0, 10.0])
     expected = material_lab(store.eps_inter(), store.drude_frequency)
     np.testing.assert_allclose(packed.targets["lab"], expected, atol=1e-3)
-    for n in range(3):
-        graph = crystal_graph(record(n).lattice, [29], np.zeros((1, 3)), 5.5, 4.0)
-        assert int(packed.offsets["triplet"].diff()[n]) == graph.triplet_cosine.size
+    graphs = [crystal_graph(record(n).lattice, [29], np.zeros((1, 3)), 5.5, 4.0) for n in range(3)]
+    alone = pack(graphs, 5.5, 4.0)
+    for level, offsets in alone.offsets.items():
+        assert torch.equal(packed.offsets[level], offsets)
+    for name, values in alone.columns.items():
+        assert torch.equal(packed.columns[name], values)
+
+
+@pytest.mark.parametrize("num_crystals", [3, TOGETHER + 1])
+def test_equivalent_rows_are_merged(tmp_path, num_crystals):
+    write_records(tmp_path / "r.h5", [record(n % 5) for n in range(num_crystals)])
+    with CrystalStore(tmp_path / "r.h5") as store:
+        packed = build_graphs(store, 5.5, 4.0, tolerance=1e-4)
+        full = build_graphs(store, 5.5, 4.0, tolerance=0.0)
+    batch, whole = (graphs.batch(torch.arange(num_crystals)) for graphs in (packed, full))
+    assert batch.edge_population.sum() == whole.edge_length.numel() > batch.edge_length.numel()
+    assert batch.triplet_population.sum() == whole.triplet_cosine.numel()
 
 
 def test_a_crystal_without_graph_is_named(tmp_path):
     write_records(tmp_path / "r.h5", [record(1), record(2, lattice=np.ones((3, 3)))])
-    with CrystalStore(tmp_path / "r.h5") as store, pytest.raises(ValueError, match="m2: .*singular"):
-        build_graphs(store, 5.5, 4.0)
+    expected = pytest.raises(ValueError, match=r"m2: .*singular")
+    with CrystalStore(tmp_path / "r.h5") as store, expected:
+        build_graphs(store, 5.5, 4.0, tolerance=1e-4)

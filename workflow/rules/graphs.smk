@@ -6,6 +6,7 @@ rule graphs:
         records="<results>/dataset/{split}.h5",
         code=library(
             "graphs/neighbours.py",
+            "graphs/quotient.py",
             "graphs/packed.py",
             "graphs/build.py",
             "optics/color.py",

@@ -9,7 +9,10 @@ from optimetal.workflow import logged
 
 def main(records: str, graphs: str, settings: GraphSettings, name: str) -> None:
     with CrystalStore(records) as store:
-        save(build_graphs(store, settings.cutoff, settings.triplet_cutoff, name), graphs)
+        packed = build_graphs(
+            store, settings.cutoff, settings.triplet_cutoff, settings.quotient_tolerance, name
+        )
+        save(packed, graphs)
 
 
 if __name__ == "__main__":
