@@ -10,7 +10,17 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from optimetal.config.base import Settings
 
 Activation = Literal[
-    "relu", "leakyrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "tanh"
+    "relu",
+    "leakyrelu",
+    "elu",
+    "selu",
+    "celu",
+    "gelu",
+    "silu",
+    "mish",
+    "softplus",
+    "sigmoid",
+    "tanh",
 ]
 
 

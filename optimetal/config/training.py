@@ -1,8 +1,15 @@
 """Settings of a training run (spec: published values are noted with each key)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from optimetal.config.base import Settings
 
@@ -46,7 +53,7 @@ class PlateauSchedule(Settings):
     )
     threshold: NonNegativeFloat = Field(
         default=1e-4,
-        description="Relative gain that counts. Published: its `eta_min` was passed here.",
+        description="Relative gain that counts.",
     )
     minimum: NonNegativeFloat = Field(
         default=0.0, description="The rate is never reduced below this."
@@ -104,7 +111,8 @@ class TrainingSettings(Settings):
     )
     patience: PositiveInt | None = Field(
         default=None,
-        description="Stop after this many epochs without a new best; none: never. Published: none.",
+        description="Stop after this many epochs without an improvement by `min_improvement`, whatever epochs may be "
+        "kept as best; none: never. Published: none.",
     )
     checkpoint_every: PositiveInt = Field(
         default=10, description="Epochs between checkpoints. Published: 10."
@@ -117,3 +125,11 @@ class TrainingSettings(Settings):
     device: str = Field(
         default="auto", description="auto: the GPU when there is one; or cpu, cuda, cuda:1."
     )
+
+    @model_validator(mode="after")
+    def _some_epoch_can_be_best(self) -> Self:
+        if self.best_from_epoch >= self.epochs:
+            raise ValueError(
+                f"`best_from_epoch` must be less than `epochs`, got {self.best_from_epoch} and {self.epochs}"
+            )
+        return self

@@ -42,6 +42,10 @@ TENSORBOARD_TAGS: Final = {
 }
 
 
+VALIDATION_BATCH: Final = 256
+"""Crystals per forward pass in validation; the result does not depend on it."""
+
+
 class TrainingError(RuntimeError):
     """A training cannot go on."""
 
@@ -159,7 +163,7 @@ class Trainer:
         self.model.eval()
         sums = dict.fromkeys(("val_loss", "val_eps", "val_drude"), 0.0)
         everything = torch.arange(len(self.val_graphs))
-        for crystals in everything.split(self.settings.batch_size):
+        for crystals in everything.split(VALIDATION_BATCH):
             loss, parts = self.loss(self.val_graphs, crystals)
             values = (loss, parts["eps_inter"], parts["drude_frequency"])
             for name, value in zip(sums, values, strict=True):
@@ -239,10 +243,14 @@ class Trainer:
             }
 
     def out_of_patience(self) -> bool:
-        """Whether the best weights are older than ``patience`` epochs."""
-        patience = self.settings.patience
-        waited = self.progress.epoch - 1 - max(self.progress.best_epoch, 0)
-        return patience is not None and waited >= patience
+        """Whether the last improvement, of any epoch, is ``patience`` epochs ago."""
+        if self.settings.patience is None:
+            return False
+        lowest, waited = math.inf, 0
+        for row in self.progress.history:
+            improved = row["val_loss"] < lowest - self.settings.min_improvement
+            lowest, waited = (row["val_loss"], 0) if improved else (lowest, waited + 1)
+        return waited >= self.settings.patience
 
     # State
 

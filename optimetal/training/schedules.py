@@ -56,6 +56,7 @@ def make_scheduler(
             patience=schedule.patience,
             threshold=schedule.threshold,
             min_lr=schedule.minimum,
+            eps=0,  # reductions never stop for being small
         )
     base = settings.learning_rate
     return LambdaLR(optimizer, lambda epoch: learning_rate(settings, epoch) / base)

@@ -153,10 +153,18 @@ def test_published_rules_for_the_best_model(make_run, train_graphs, val_graphs):
     run = make_run(min_improvement=1e-3, best_from_epoch=2, patience=2)
     trainer = Trainer(run, train_graphs, val_graphs)
     rows(trainer, [0.5, 0.4, 1.0, 0.9995])
-    assert trainer.progress.best_epoch == 2
+    assert trainer.progress.best_epoch == 2  # earlier ones may not be kept, 0.0005 is too little
+    assert trainer.out_of_patience()  # the last improvement, to 0.4, is two epochs ago
+
+
+def test_published_early_stopping_counts_the_early_epochs(make_run, train_graphs, val_graphs):
+    # validation losses of a run of the published code that stopped after ten epochs
+    losses = [8.27935, 8.27818, 8.30440, 8.33284, 8.27377, 8.23427, 8.21340, 8.24049, 8.26951]
+    run = make_run(min_improvement=1e-3, best_from_epoch=3, patience=3)
+    trainer = Trainer(run, train_graphs, val_graphs)
+    rows(trainer, losses)
     assert not trainer.out_of_patience()
-    rows(trainer, [])
-    trainer.progress.history.append({"epoch": 4, "val_loss": 1.0})
+    trainer.progress.history.append({"epoch": 9, "val_loss": 8.25963})
     assert trainer.out_of_patience()
 
 
