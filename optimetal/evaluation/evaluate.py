@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from optimetal.config.architecture import Architecture
 from optimetal.config.training import TrainingSettings
 from optimetal.evaluation.metrics import ensemble, material_metrics, summarise
 from optimetal.evaluation.results import ENSEMBLE, Evaluation
@@ -20,14 +19,14 @@ from optimetal.models.weights import load_model
 @torch.inference_mode()
 def predict(
     model: CrystalNetwork,
-    architecture: Architecture,
     graphs: PackedGraphs,
     batch_size: int,
     device: torch.device | str = "cpu",
 ) -> dict[str, NDArray]:
     """Predictions for all crystals, target name -> (num_crystals, ...) float32."""
     model = model.to(device).eval()
-    graphs = graphs.for_cutoffs(architecture.cutoff, architecture.triplet_cutoff).to(device)
+    cutoffs = model.architecture.cutoff, model.architecture.triplet_cutoff
+    graphs = graphs.for_cutoffs(*cutoffs).to(device)
     batches = [
         model(graphs.batch(crystals))
         for crystals in torch.arange(len(graphs), device=device).split(batch_size)
@@ -39,7 +38,7 @@ def predict(
 
 
 def evaluate(
-    members: Mapping[str, tuple[CrystalNetwork, Architecture]],
+    members: Mapping[str, CrystalNetwork],
     graphs: PackedGraphs,
     training: TrainingSettings,
     batch_size: int = 256,
@@ -48,7 +47,7 @@ def evaluate(
     """Test the members of an ensemble and their mean.
 
     Args:
-        members: Name (by convention the seed) -> network and architecture.
+        members: Name (by convention the seed) -> network.
         graphs: Crystals with targets.
         training: Says which loss is reported.
         batch_size: Crystals per forward pass.
@@ -57,10 +56,7 @@ def evaluate(
     Raises:
         ValueError: If there is no member.
     """
-    outputs = {
-        name: predict(model, architecture, graphs, batch_size, device)
-        for name, (model, architecture) in members.items()
-    }
+    outputs = {name: predict(model, graphs, batch_size, device) for name, model in members.items()}
     mean, spread = ensemble(list(outputs.values()))
     tables = {
         name: _metrics(output, graphs, training)
@@ -94,7 +90,7 @@ def _metrics(
     )
 
 
-def load_members(files: Sequence[str | Path]) -> dict[str, tuple[CrystalNetwork, Architecture]]:
+def load_members(files: Sequence[str | Path]) -> dict[str, CrystalNetwork]:
     """Networks of one ensemble, named by their seeds.
 
     Raises:
@@ -110,5 +106,5 @@ def load_members(files: Sequence[str | Path]) -> dict[str, tuple[CrystalNetwork,
             raise ValueError(
                 f"Members of an ensemble may differ in the seed alone, got {same} in {file} and {first} in {files[0]}."
             )
-        members[str(card["seed"])] = (model, architecture)
+        members[str(card["seed"])] = model
     return members

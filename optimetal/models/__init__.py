@@ -33,7 +33,9 @@ def build_model(architecture: Architecture, task: Task = OPTICS) -> CrystalNetwo
     Returns:
         In training mode, on torch's default device.
     """
-    return _BUILDERS[architecture.type](architecture, task)
+    network = _BUILDERS[architecture.type](architecture, task)
+    network.architecture = architecture
+    return network
 
 
 def count_parameters(architecture: Architecture, task: Task = OPTICS) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from optimetal.config.architecture import Architecture
 from optimetal.graphs.batch import GraphBatch
 from optimetal.layers.mlp import MLP
 from optimetal.tasks import Target
@@ -23,6 +24,9 @@ class TrunkOutput(NamedTuple):
 
 class CrystalNetwork(nn.Module):
     """Maps a batch of crystal graphs to target name -> (B, *shape) predictions."""
+
+    architecture: Architecture
+    """Settings that :func:`optimetal.models.build_model` built it from."""
 
     def __init__(self, trunk: nn.Module, heads: Mapping[str, nn.Module]) -> None:
         """Put a trunk (`GraphBatch` to `TrunkOutput`) under heads (`TrunkOutput` to a target)."""

@@ -24,7 +24,10 @@ def graphs():
     numbers = [13, 29, 47, 79, 11]
     generator = np.random.default_rng(0)
     return pack(
-        [crystal_graph((2.9 + 0.1 * n) * np.eye(3), [z], np.zeros((1, 3)), 5.5, 4.0) for n, z in enumerate(numbers)],
+        [
+            crystal_graph((2.9 + 0.1 * n) * np.eye(3), [z], np.zeros((1, 3)), 5.5, 4.0)
+            for n, z in enumerate(numbers)
+        ],
         5.5,
         4.0,
         {
@@ -44,33 +47,31 @@ def members(small_architectures):
     networks = {}
     for seed in (1, 2):
         torch.manual_seed(seed)
-        networks[str(seed)] = (build_model(architecture), architecture)
+        networks[str(seed)] = build_model(architecture)
     return networks
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_predictions_do_not_depend_on_the_batch(members, graphs, batch_size):
-    model, architecture = members["1"]
-    whole = predict(model, architecture, graphs, 100)
-    parts = predict(model, architecture, graphs, batch_size)
+    whole = predict(members["1"], graphs, 100)
+    parts = predict(members["1"], graphs, batch_size)
     for name, values in whole.items():
         np.testing.assert_allclose(parts[name], values, atol=1e-5)
 
 
 def test_the_mean_loss_is_that_of_training(members, graphs):
-    model, architecture = members["1"]
     training = TrainingSettings(eps_weight=0.7, drude_weight=1.3, eps_loss="mse")
     evaluation = evaluate({"1": members["1"]}, graphs, training)
     batch = graphs.batch(torch.arange(5))
     task = optics_task("mse", "mae", 0.7, 1.3)
     with torch.no_grad():
-        loss, _ = task_loss(task, model.eval()(batch), batch.targets)
+        loss, _ = task_loss(task, members["1"].eval()(batch), batch.targets)
     assert evaluation.summary["1"]["mean"]["loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_the_ensemble_is_the_mean_of_its_members(members, graphs):
     evaluation = evaluate(members, graphs, TrainingSettings())
-    single = [predict(*member, graphs, 5)["drude_frequency"] for member in members.values()]
+    single = [predict(member, graphs, 5)["drude_frequency"] for member in members.values()]
     np.testing.assert_allclose(evaluation.predictions["drude_frequency"], np.mean(single, 0))
     np.testing.assert_allclose(evaluation.spread["drude_frequency"], np.std(single, 0), atol=1e-6)
     assert set(evaluation.summary) == {"source", "1", "2", ENSEMBLE}
@@ -107,9 +108,9 @@ def test_foreign_predictions_are_refused(tmp_path):
 
 def test_members_are_loaded_by_seed_and_must_agree(members, tmp_path, small_architectures):
     files = []
-    for seed, (model, architecture) in members.items():
+    for seed, model in members.items():
         files.append(tmp_path / f"{seed}.safetensors")
-        save_model(model, architecture, files[-1], {"seed": int(seed), "num_train": 4})
+        save_model(model, model.architecture, files[-1], {"seed": int(seed), "num_train": 4})
     assert list(load_members(files)) == ["1", "2"]
     other = small_architectures["2b_cgconv"]
     save_model(build_model(other), other, tmp_path / "x.safetensors", {"seed": 3, "num_train": 4})

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from optimetal.compat import architecture_from_published, load_published
+from optimetal.compat import architecture_from_published, load_published, predict_crystals
 from optimetal.graphs.batch import GraphBatch
 from optimetal.layers.embeddings import (
     AngleEmbedding,
@@ -194,6 +194,15 @@ def test_evaluation(published, batch):
         reference = numbers[f"grad_{i}"]
         tolerance = GRADIENT_TOLERANCE * np.abs(reference).max()
         np.testing.assert_allclose(gradients[name].numpy(), reference, rtol=0, atol=tolerance)
+
+
+def test_predictions_from_crystals(published, parity):
+    """From plain arrays, graphs of our own."""
+    crystals = read_json(parity / "crystals.json")
+    rows = np.load(parity / "models" / "batch.npz")["crystal_index"]
+    eps, drude = predict_crystals(published.network(), [crystals[row] for row in rows])
+    np.testing.assert_allclose(eps, published.numbers["eps"], rtol=0, atol=EPS_TOLERANCE)
+    np.testing.assert_allclose(drude, published.numbers["drude"], rtol=0, atol=DRUDE_TOLERANCE)
 
 
 def test_training(published, batch):

@@ -1,39 +1,31 @@
+"""Published architectures under our names."""
+
 import copy
 
 import pytest
-import torch
-from torch.testing import assert_close
 
-from optimetal.compat import architecture_from_published, load_published
+from optimetal.compat import architecture_from_published
 from optimetal.config import architecture as settings
-from optimetal.models import build_model
-
-TWO_BODY = {
-    "type": "optimetal_2b",
-    "node_embedding_dict": {"type": "atom", "embedding_dim": 5, "num_elements": 100},
-    "edge_embedding_dict": {"type": "bessel", "num_basis": 6, "trainable": True},
-    "message_passing_dict": {"type": "gatv2", "num_layers": 1, "heads": 2, "activation": "relu"},
-    "pooling_dict": {"type": "set2set"},
-    "hidden_dim": 8,
-    "spectra_dim": 9,
-    "depth": 1,
-    "activation": "leaky_relu",
-    "twobody_cutoff": 5.0,
-}
 
 
-def edited(**changes):
-    architecture = copy.deepcopy(TWO_BODY)
-    for key, value in changes.items():
-        if isinstance(value, dict):
-            architecture[key].update(value)
-        else:
-            architecture[key] = value
-    return architecture
+@pytest.fixture
+def edited(two_body):
+    """Function: the two-body network with some keys changed, within its sections too."""
+
+    def edit(**changes):
+        architecture = copy.deepcopy(two_body)
+        for key, value in changes.items():
+            if isinstance(value, dict):
+                architecture[key].update(value)
+            else:
+                architecture[key] = value
+        return architecture
+
+    return edit
 
 
-def test_published_keys_become_ours():
-    assert architecture_from_published(TWO_BODY) == settings.OptiMetal2B(
+def test_published_keys_become_ours(two_body):
+    assert architecture_from_published(two_body) == settings.OptiMetal2B(
         node_embedding=settings.AtomEmbedding(embedding_dim=5),
         edge_embedding=settings.BesselEmbedding(
             num_basis=6, trainable=True, envelope_exponent=None
@@ -56,7 +48,7 @@ def test_published_keys_become_ours():
         ({"apply_envelope": False, "envelope_exp": 6}, None),
     ],
 )
-def test_envelope(given, exponent):
+def test_envelope(edited, given, exponent):
     embedding = architecture_from_published(edited(edge_embedding_dict=given)).edge_embedding
     assert embedding.envelope_exponent == exponent
 
@@ -84,7 +76,7 @@ def test_layers_within_a_triplet_layer_are_always_one():
     assert network.edge_message_passing == settings.Transformer(heads=2, hidden_multiplier=4)
 
 
-def test_unvalidated_section_of_the_plain_network_may_hold_anything():
+def test_unvalidated_section_of_the_plain_network_may_hold_anything(edited):
     plain = edited(
         type="optimetal_2b_no_residual", message_passing_dict={"hidden_multiplier": 4, "note": 1}
     )
@@ -97,6 +89,9 @@ def test_unvalidated_section_of_the_plain_network_may_hold_anything():
     [
         ({"type": "cgcnn"}, r"unknown type 'cgcnn' in published `architecture`.*optimetal_3b"),
         ({"hidden": 3}, r"unknown key `hidden` in published `architecture`.*`hidden_dim`"),
+        ({"type": None}, r"unknown type 'none' in published `architecture`"),
+        ({"pooling_dict": 3}, r"`pooling_dict` must be a dictionary, got 3"),
+        ({"message_passing_dict": {"heads": 3}}, "divisible by `heads`, got 8 and 3"),
         ({"pooling_dict": {"type": "max"}}, r"unknown type 'max' in published `pooling_dict`"),
         (
             {"edge_embedding_dict": {"basis_width": 2.0}},
@@ -106,56 +101,25 @@ def test_unvalidated_section_of_the_plain_network_may_hold_anything():
         ({"activation": "sine"}, "activation"),
     ],
 )
-def test_unknown_keys_and_types_are_named(wrong, message):
+def test_unknown_keys_and_types_are_named(edited, wrong, message):
     with pytest.raises(ValueError, match=message):
         architecture_from_published(edited(**wrong))
 
 
-def test_missing_key_is_named():
+def test_missing_key_is_named(edited):
     with pytest.raises(ValueError, match="missing key `heads` in published `message_passing_dict`"):
         architecture_from_published(
             edited() | {"message_passing_dict": {"type": "gatv2", "num_layers": 2}}
         )
 
 
-@pytest.fixture
-def published():
-    """Weights of a fresh network under their published names."""
-    network = build_model(architecture_from_published(TWO_BODY))
-    heads = {"heads.eps_inter.mlp.": "spectra_mlp.", "heads.drude_frequency.mlp.": "drude_mlp."}
-    state = {}
-    for name, values in network.state_dict().items():
-        for ours, theirs in {"trunk.": "", **heads}.items():
-            if name.startswith(ours):
-                state[theirs + name.removeprefix(ours)] = values
-    return state
+def test_what_is_no_dictionary_is_refused():
+    with pytest.raises(ValueError, match="`architecture` must be a dictionary, got 'optimate'"):
+        architecture_from_published("optimate")
 
 
-def test_loads_weights_without_touching_the_random_generator(published):
-    state = torch.get_rng_state()
-    network = load_published(
-        TWO_BODY, {k: v.double() if v.is_floating_point() else v for k, v in published.items()}
-    )
-    assert torch.equal(torch.get_rng_state(), state)
-    assert not network.training
-    assert_close(network.trunk.node_mlp.lins[0].weight.data, published["node_mlp.lins.0.weight"])
-    assert_close(
-        network.heads["drude_frequency"].mlp.lins[1].bias.data, published["drude_mlp.lins.1.bias"]
-    )
-    network.trunk.node_mlp.lins[0].weight.data.zero_()
-    assert published["node_mlp.lins.0.weight"].any()  # it was copied
-    assert all(p.requires_grad for p in network.parameters())
-
-
-def test_weights_that_do_not_fit_are_named(published):
-    published["spectra_mlp.lins.5.weight"] = torch.zeros(1)
-    published["node_mlp.lins.0.bias"] = torch.zeros(3)
-    del published["pooling.proj.bias"]
-    with pytest.raises(ValueError, match="do not fit the architecture") as error:
-        load_published(TWO_BODY, published)
-    for fault in (
-        "node_mlp.lins.0.bias has shape (3,) instead of (8,)",
-        "pooling.proj.bias is missing",
-        "spectra_mlp.lins.5.weight belongs to no layer",
-    ):
-        assert fault in str(error.value)
+def test_type_in_capitals_and_sections_of_none(two_body):
+    """Published spellings: the type in any case, and no section for the default one."""
+    loose = {**two_body, "type": "OptiMetal_2B", "pooling_dict": None}
+    pooling = architecture_from_published(loose).pooling
+    assert pooling == settings.VectorAttentionPooling()
