@@ -2,6 +2,7 @@
 #
 #   snakemake --cores all                                    the embedded default study
 #   snakemake --cores all --configfile config/paper.yaml     the published study
+#   snakemake paper_figures --configfile config/published.yaml    its figures, from its own measurements
 #
 # All rules run in the environment in which Snakemake itself is installed (see environment.yml).
 from snakemake.utils import min_version
@@ -14,12 +15,22 @@ configfile: next(iter(workflow.overwrite_configfiles), "config/config.yaml")
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/graphs.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
+
+
+if PUBLISHED:
+
+    include: "workflow/rules/published.smk"
+
+else:
+
+    include: "workflow/rules/data.smk"
+    include: "workflow/rules/graphs.smk"
+    include: "workflow/rules/train.smk"
+    include: "workflow/rules/evaluate.smk"
+    include: "workflow/rules/figures.smk"
+
+
 include: "workflow/rules/scaling.smk"
-include: "workflow/rules/figures.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -28,7 +39,4 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        dataset_files(),
-        training_files(),
-        evaluation_files(),
-        scaling_files(),
+        published_files() if PUBLISHED else study_files(),

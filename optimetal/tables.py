@@ -89,5 +89,21 @@ def tabular(
     return "\n".join([*lines, r"\end{tabular}", ""])
 
 
+def to_latex(table: pd.DataFrame, source_note: str | None = None) -> str:
+    """A LaTeX table of any frame: numbers with four digits, missing ones as a dash."""
+    head = [[escape(str(column)) for column in table.columns]]
+    body = [[_text(value) for value in row] for row in table.itertuples(index=False)]
+    return tabular("l" + "c" * (len(table.columns) - 1), head, body, source_note)
+
+
+def _text(value: object) -> str:
+    if value is None or value is pd.NA or value != value:  # only NaN differs from itself
+        return "--"
+    if not isinstance(value, float):
+        return escape(str(value))
+    mantissa, _, exponent = f"{value:.4g}".partition("e")
+    return rf"${mantissa} \times 10^{{{int(exponent)}}}$" if exponent else f"${mantissa}$"
+
+
 def _line(cells: Sequence[str]) -> str:
     return rf"{' & '.join(cells)} \\"

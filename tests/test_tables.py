@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from optimetal.tables import escape, tabular, to_csv, to_html, write_table
+from optimetal.tables import escape, tabular, to_csv, to_html, to_latex, write_table
 
 
 @pytest.fixture
@@ -39,3 +39,15 @@ def test_latex_lines_match_their_columns(table):
 def test_a_table_is_written_twice(table, tmp_path):
     write_table(tmp_path / "t", table)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.html"]
+
+
+def test_latex_of_any_frame():
+    frame = pd.DataFrame(
+        {"model_a": ["A & B", None], "loss": [0.123456, np.nan], "lr": [8e-6, 1.0], "n": [1, 2]}
+    )
+    lines = to_latex(frame, "a note").splitlines()
+    assert lines[0] == r"\begin{tabular}{lccc}"
+    assert lines[2] == r"model\_a & loss & lr & n \\"
+    assert lines[4] == r"A \& B & $0.1235$ & $8 \times 10^{-6}$ & 1 \\"
+    assert lines[5] == r"-- & -- & $1$ & 2 \\"
+    assert "a note" in lines[-2]

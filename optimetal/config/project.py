@@ -5,7 +5,7 @@ figures.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import (
     Field,
@@ -22,7 +22,7 @@ from optimetal.config.architecture import Architecture
 from optimetal.config.base import Settings
 from optimetal.config.surrogate import SurrogateSettings
 from optimetal.config.training import TrainingSettings
-from optimetal.scaling.laws import GRID_LAWS, LAWS
+from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_LAWS
 
 METRICS: Final = (
     "loss",
@@ -32,6 +32,9 @@ METRICS: Final = (
     "delta_e",
 )
 """Metrics of a material that figures can show."""
+
+
+Root = TypeVar("Root", bound=Settings)
 
 
 class ConfigurationError(ValueError):
@@ -86,6 +89,11 @@ class GraphSettings(Settings):
     cutoff: PositiveFloat = Field(default=5.5, description="Longest edge, Å. Published: 5.5.")
     triplet_cutoff: PositiveFloat = Field(
         default=4.0, description="Longest edge of a three-body pair, Å. Published: 4.0."
+    )
+    quotient_tolerance: NonNegativeFloat = Field(
+        default=1e-4,
+        description="Edges (Å) and cosines that differ by less count as equal in the search for equivalent atoms; "
+        "well above the noise of relaxed structures, well below what networks can see. 0: no reduction.",
     )
 
 
@@ -144,7 +152,7 @@ class EvaluationSettings(Settings):
 class ScalingSettings(Settings):
     """Scaling laws that are fitted."""
 
-    laws: tuple[str, ...] = Field(default=tuple(LAWS), description=f"Any of {', '.join(LAWS)}.")
+    laws: tuple[str, ...] = Field(default=PUBLISHED_LAWS, description=f"Any of {', '.join(LAWS)}.")
     grid_laws: tuple[str, ...] = Field(
         default=tuple(GRID_LAWS), description=f"Any of {', '.join(GRID_LAWS)}."
     )
@@ -154,6 +162,14 @@ class ScalingSettings(Settings):
     parameter_law: str = Field(
         default="power_floor", description="Law drawn over N. Published: power_floor."
     )
+    published_solver: bool = Field(
+        default=False,
+        description="Repeat the solver of the published study (one start, scipy's defaults) instead of ours.",
+    )
+    bootstrap_samples: PositiveInt = Field(
+        default=200, description="Draws of the seeds behind the 95 % intervals of the parameters."
+    )
+    bootstrap_seed: NonNegativeInt = Field(default=1, description="Seed of these draws.")
 
     @model_validator(mode="after")
     def _laws_are_known(self) -> "ScalingSettings":
@@ -261,8 +277,13 @@ def read_project(config: Mapping[str, Any]) -> Project:
     Raises:
         ConfigurationError: Naming every key at fault, what was expected there and what came.
     """
+    return validated(Project, config)
+
+
+def validated(kind: type[Root], config: Mapping[str, Any]) -> Root:
+    """Read a configuration as a root of some kind; errors as those of :func:`read_project`."""
     try:
-        return Project.model_validate(config)
+        return kind.model_validate(config)
     except ValidationError as error:
         raise ConfigurationError(f"The configuration has errors:\n{_listing(error)}") from error
 

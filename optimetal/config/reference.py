@@ -9,23 +9,32 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from optimetal.config.project import Project
+from optimetal.config.published import PublishedFiles
 
 PAGE: Final = Path(__file__).parents[2] / "config" / "README.md"
 
 HEADER: Final = """# Configuration
 
-`config.yaml` is the default study (embedded surrogate data, minutes on two cores), `paper.yaml` the published one, `test.yaml`
-the smallest that touches every rule. Choose one with `snakemake --configfile config/paper.yaml`; it replaces the default. A
-misspelt key or a value out of range stops the run before anything is computed and is named.
+`config.yaml` is the default study (embedded surrogate data, minutes on two cores), `paper.yaml` the published one,
+`test.yaml` the smallest that touches every rule; `published.yaml` redraws the published study from its measurements.
+Choose one with `snakemake --configfile config/paper.yaml`; it replaces the default. A misspelt key or a value out of
+range stops the run before anything is computed and is named.
 
 All settings, with their defaults. Lengths are in Å, energies in eV, counts have no unit.
 This page is written by `python -m optimetal.config.reference`.
 """
 
+PUBLISHED_HEADER: Final = """## The published study, `published.yaml`
+
+Tables and figures of the published study from its own measurements (`snakemake paper_figures`). Such a file has the
+section `published` and, of those above, `scaling` and `pathvars`.
+"""
+
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return "\n".join([HEADER, *_section("", Project, 2)]) + "\n"
+    published = [PUBLISHED_HEADER, *_section("published", PublishedFiles, 3)]
+    return "\n".join([HEADER, *_section("", Project, 2), *published]) + "\n"
 
 
 def _section(path: str, model: type[BaseModel], level: int) -> list[str]:
@@ -39,7 +48,9 @@ def _section(path: str, model: type[BaseModel], level: int) -> list[str]:
         lines += ["| key | values | default | meaning |", "|---|---|---|---|", *rows, ""]
     for key, field in model.model_fields.items():
         for inner, suffix in _models(field.annotation):
-            lines += _section(".".join(filter(None, [path, key + suffix])), inner, min(level + 1, 5))
+            lines += _section(
+                ".".join(filter(None, [path, key + suffix])), inner, min(level + 1, 5)
+            )
     return lines
 
 
@@ -93,7 +104,13 @@ def _type_name(annotation: Any) -> str:
         return "mapping"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "section"
-    names = {int: "integer", float: "number", str: "text", bool: "true or false", type(None): "none"}
+    names = {
+        int: "integer",
+        float: "number",
+        str: "text",
+        bool: "true or false",
+        type(None): "none",
+    }
     return names.get(annotation, "any")
 
 

@@ -1,18 +1,18 @@
 """From studies to trainings: each training is declared once, whatever number of studies asks for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
 from optimetal.config.architecture import Architecture, OptiMate
-from optimetal.config.project import ModelSettings, Project
+from optimetal.config.project import ModelSettings, Project, ScalingSettings, StudySettings
 from optimetal.config.run import Run
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a project asks for: trainings, the ensembles that are tested, the laws that are fitted."""
+    """What a project asks for: trainings, and the ensembles that are tested."""
 
     project: Project
 
@@ -51,21 +51,31 @@ class Plan:
         }
         return {model: run.ensemble for model, run in largest.items()}
 
+
+@dataclass(frozen=True)
+class ScalingPlan:
+    """What is fitted to which study, whether it was trained here or published."""
+
+    studies: Mapping[str, StudySettings]
+    scaling: ScalingSettings
+
     def fitted(self, *axes: str) -> list[str]:
         """Studies to which laws are fitted along one of these axes."""
-        return [name for name, study in self.project.studies.items() if study.fit in axes]
+        return [name for name, study in self.studies.items() if study.fit in axes]
 
     def laws(self, study: str) -> list[str]:
         """Laws that are fitted to a study."""
-        scaling = self.project.scaling
-        grid = self.project.studies[study].fit == "grid"
-        return list(scaling.grid_laws if grid else scaling.laws)
+        grid = self.studies[study].fit == "grid"
+        return list(self.scaling.grid_laws if grid else self.scaling.laws)
 
     def drawn_law(self, study: str) -> str:
         """Law of the main figure of a study along one axis."""
-        scaling = self.project.scaling
-        over_data = self.project.studies[study].fit == "num_train"
-        return scaling.data_law if over_data else scaling.parameter_law
+        over_data = self.studies[study].fit == "num_train"
+        return self.scaling.data_law if over_data else self.scaling.parameter_law
+
+    def learning_rates(self) -> list[str]:
+        """Studies that vary the exponent of the learning-rate rule."""
+        return [name for name, study in self.studies.items() if study.learning_rate_exponents]
 
 
 def study_runs(project: Project, name: str) -> Iterator[Run]:

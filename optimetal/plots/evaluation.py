@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
@@ -272,7 +271,7 @@ def _curve_looks(names: Iterable[str]) -> list[ModelLook]:
     if set(names) & set(MODELS):
         return list(model_looks(names).values())
     return [
-        ModelLook(name, to_hex(color), "o")
+        ModelLook(name, color, "o")
         for name, color in zip(names, sequence_colors(len(names)), strict=True)
     ]
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import to_hex
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ _OTHER_COLORS: Final = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31", "
 _OTHER_MARKERS: Final = ("v", "P", "X", "<", ">", "h")
 
 
-def sequence_colors(count: int) -> list[tuple[float, ...]]:
+def sequence_colors(count: int) -> list[str]:
     """Colours of an ordered family, such as sizes, dark to light, without the palest."""
-    return [tuple(color) for color in mpl.colormaps["viridis"](np.linspace(0, 0.88, count))]
+    return [to_hex(color) for color in mpl.colormaps["viridis"](np.linspace(0, 0.88, count))]
 
 
 def label(key: str) -> str:

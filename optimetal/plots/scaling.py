@@ -1,9 +1,8 @@
 """Figures of the scaling studies: loss over data, parameters and learning rate, with laws."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
@@ -94,7 +93,7 @@ def trial_laws(
             ax.legend(bars, list(measured["label"].unique()))
         _name_not_converged(ax, fits.loc[fits["law"] == law])
         if ax.get_subplotspec() is not None:
-            ax.label_outer()
+            _label_outer(ax, is_last_below=panel + _columns(ax) >= len(panels))
     add_source_note(panels[-1], source_note)
     return panels
 
@@ -358,11 +357,9 @@ def _errorbar(
 def _draw_law(ax: Axes, x: ArrayLike, fit: Fit, color: str) -> None:
     line = _between(x)
     ax.plot(line, fit.predict(line), color=color)
-    names = get_law(fit.law).names
-    if "x_break" in names:
-        x_break = fit.parameters[names.index("x_break")]
-        if line[0] <= x_break <= line[-1]:
-            ax.plot(x_break, fit.predict(x_break), marker="|", ms=10, mew=1.0, color=color)
+    for name, value in zip(get_law(fit.law).names, fit.parameters, strict=True):
+        if name.startswith("x_break") and line[0] <= value <= line[-1]:
+            ax.plot(value, fit.predict(value), marker="|", ms=10, mew=1.0, color=color)
 
 
 def _legend_label(name: str, fit: Fit | None) -> str:
@@ -379,6 +376,20 @@ def _beside(ax: Axes, text: str, row: float, color: str) -> None:
         fontsize=5.5,
         color=color,
     )
+
+
+def _columns(ax: Axes) -> int:
+    place = ax.get_subplotspec()
+    return place.get_gridspec().ncols if place else 1
+
+
+def _label_outer(ax: Axes, is_last_below: bool) -> None:
+    """Labels at the left and below, also above a place in the last row that stays empty."""
+    xlabel = ax.get_xlabel()
+    ax.label_outer()
+    if is_last_below:
+        ax.set_xlabel(xlabel)
+        ax.tick_params(axis="x", labelbottom=True)
 
 
 def _name_not_converged(ax: Axes, fits: pd.DataFrame) -> None:

@@ -1,29 +1,26 @@
-"""How far a fitted law can be trusted: bootstrap over seeds, and prediction of a held-out point."""
+"""How far a fitted law can be trusted: bootstrap over seeds, and prediction of held-out points."""
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from optimetal.scaling.fits import Fit, fit_law, points
-from optimetal.scaling.laws import LAWS, Law, get_law
-
-Axis = Literal["num_train", "num_params"]
+from optimetal.scaling.fits import VARIABLES, Axis, Fit, fit_points, points
+from optimetal.scaling.laws import GRID_LAWS, PUBLISHED_LAWS, Law, get_law
 
 
 def bootstrap_intervals(
     runs: pd.DataFrame,
     x: Axis,
-    law: str,
+    laws: Iterable[str],
     *,
     seed: int,
-    num_samples: int = 1000,
+    num_samples: int = 200,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Intervals of the parameters of a law, by drawing the seeds of every point anew.
+    """Intervals of the parameters of laws, by drawing the seeds of every point anew.
 
     Weights stay those of all seeds, as a draw may repeat a single one. With n seeds, drawn means
     scatter by sqrt((n - 1) / n) of what new trainings would: for three seeds the intervals are
@@ -31,107 +28,126 @@ def bootstrap_intervals(
 
     Args:
         runs: Table of the training runs of one study.
-        x: "num_train" or "num_params".
-        law: Name of a one-dimensional law.
-        seed: Seed of the draws.
+        x: "num_train", "num_params" or "grid".
+        laws: Names of laws of that axis.
+        seed: Seed of the draws, the same for every law.
         num_samples: Number of draws.
         confidence: Share of the draws inside the interval.
 
     Returns:
-        One row per model and parameter: ``model``, ``label``, ``law``, ``parameter``, ``estimate``
-        (from all seeds), ``low``, ``high`` and ``num_converged`` (draws that determine the law).
-        Where the law does not converge from all seeds, the numbers are NaN.
-
-    Raises:
-        ValueError: If a point has fewer than two seeds; see also ``fits.points``.
-    """
-    rng = np.random.default_rng(seed)
-    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
-    tables = []
-    for model, measured in points(runs, x).groupby("model", sort=True):
-        if (measured["num_seeds"] < 2).to_numpy().any():
-            raise ValueError(f"a bootstrap needs two seeds at every point, {model!r} has one")
-        fit = _fit(get_law(law), measured, x)
-        losses = _losses_by_point(runs.loc[runs["model"] == model], x)
-        draws = _refit_draws(fit, measured, x, losses, rng, num_samples)
-        low = high = np.full(len(fit.parameters), np.nan)
-        if len(draws):
-            low, high = np.quantile(draws, tails, axis=0)
-        table = pd.DataFrame({"parameter": get_law(law).names, "estimate": fit.parameters})
-        table = table.assign(low=low, high=high, num_converged=len(draws))
-        for column, value in (("law", law), ("label", measured["label"].iloc[0]), ("model", model)):
-            table.insert(0, column, value)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def hold_out_largest(
-    runs: pd.DataFrame, x: Axis, laws: Iterable[str] = tuple(LAWS)
-) -> pd.DataFrame:
-    """Predict the loss at the largest x of each model from a law fitted to all the others.
-
-    Args:
-        runs: Table of the training runs of one study.
-        x: "num_train" or "num_params".
-        laws: Names of one-dimensional laws.
-
-    Returns:
-        One row per model and law: ``model``, ``label``, ``law``, ``converged``, ``reason``, the
-        largest x under its own name, ``val_loss`` and ``val_loss_std`` (measured), ``predicted``
-        and ``relative_error`` (predicted / measured - 1); NaN where the law did not converge.
+        One row per model, law and parameter: ``model``, ``label``, ``law``, ``parameter``,
+        ``estimate`` (from all seeds), ``low``, ``high``, ``num_samples``, ``num_converged`` (draws
+        that determine the law) and ``reason``. The numbers are NaN where the law does not converge
+        from all seeds, and the limits also where a point has a single seed; the reason says so.
 
     Raises:
         ValueError: See ``fits.points``.
     """
-    rows = []
-    for model, measured in points(runs, x).groupby("model", sort=True):
-        measured = measured.sort_values(x)
-        largest = measured.iloc[-1]
-        for law in laws:
-            fit = _fit(get_law(law), measured.iloc[:-1], x)
-            predicted = float(fit.predict(largest[x]))
-            rows.append(
-                {
-                    "model": model,
-                    "label": largest["label"],
-                    "law": law,
-                    "converged": fit.converged,
-                    "reason": fit.reason,
-                    x: largest[x],
-                    "val_loss": largest["val_loss"],
-                    "val_loss_std": largest["val_loss_std"],
-                    "predicted": predicted,
-                    "relative_error": predicted / largest["val_loss"] - 1,
-                }
-            )
-    return pd.DataFrame(rows)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    measured = points(runs, x)
+    tables = [
+        _intervals(get_law(law), of_model, runs.loc[runs["model"] == model], x, seed, num_samples)
+        for law in laws
+        for model, of_model in measured.groupby("model", sort=True)
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    draws = table.pop("draws")
+    limits = [np.quantile(d, tails) if len(d) else (np.nan, np.nan) for d in draws]
+    table.insert(5, "low", [low for low, _ in limits])
+    table.insert(6, "high", [high for _, high in limits])
+    return table
 
 
-def _fit(law: Law, measured: pd.DataFrame, x: Axis) -> Fit:
-    return fit_law(law, measured[x], measured["val_loss"], measured["val_loss_std"])
+def hold_out_largest(
+    runs: pd.DataFrame, x: Axis, laws: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Predict the loss at the largest size of each model from a law fitted to all smaller ones.
+
+    On a grid the largest D is held out, at every N.
+
+    Args:
+        runs: Table of the training runs of one study.
+        x: "num_train", "num_params" or "grid".
+        laws: Names of laws of that axis; by default the published ones.
+
+    Returns:
+        One row per model, law and held-out point: ``model``, ``label``, ``law``, ``converged``,
+        ``reason``, ``num_params``, ``num_train``, ``val_loss`` and ``val_loss_std`` (measured),
+        ``predicted`` and ``relative_error`` (predicted / measured - 1); NaN where the law did not
+        converge.
+
+    Raises:
+        ValueError: See ``fits.points``.
+    """
+    if laws is None:
+        laws = GRID_LAWS if x == "grid" else PUBLISHED_LAWS
+    measured = points(runs, x)
+    return pd.concat(
+        [
+            _prediction(get_law(law), of_model, x)
+            for law in laws
+            for _, of_model in measured.groupby("model", sort=True)
+        ],
+        ignore_index=True,
+    )
+
+
+def _intervals(
+    law: Law, measured: pd.DataFrame, runs: pd.DataFrame, x: Axis, seed: int, num_samples: int
+) -> pd.DataFrame:
+    """Draws of every parameter of one model, a list each, in the order of the law."""
+    fit = fit_points(law, measured, x)
+    enough = bool((measured["num_seeds"] > 1).all())
+    draws = np.empty((0, len(fit.parameters)))
+    if fit.converged and enough:
+        draws = _refit_draws(fit, measured, _losses_by_point(runs, x), x, seed, num_samples)
+    table = pd.DataFrame({"parameter": law.names, "estimate": fit.parameters})
+    table = table.assign(
+        num_samples=num_samples,
+        num_converged=len(draws),
+        reason=fit.reason if enough else "a bootstrap needs two seeds at every point",
+        draws=list(draws.T),
+    )
+    for column, value in (("law", law.name), ("label", measured["label"].iloc[0])):
+        table.insert(0, column, value)
+    table.insert(0, "model", measured["model"].iloc[0])
+    return table
 
 
 def _losses_by_point(runs: pd.DataFrame, x: Axis) -> list[NDArray[np.float64]]:
-    """Losses of all seeds, a vector per point in the order of x."""
-    by_seed = runs.sort_values([x, "seed"])
-    return [losses.to_numpy(float) for _, losses in by_seed.groupby(x)["val_loss"]]
+    """Losses of all seeds, a vector per point in the order of ``fits.points``."""
+    by_seed = runs.sort_values("seed").groupby(["num_train", "num_params"], sort=True)
+    return [losses.to_numpy(float) for _, losses in by_seed["val_loss"]]
 
 
 def _refit_draws(
     fit: Fit,
     measured: pd.DataFrame,
-    x: Axis,
     losses: list[NDArray[np.float64]],
-    rng: np.random.Generator,
+    x: Axis,
+    seed: int,
     num_samples: int,
 ) -> NDArray[np.float64]:
     """Parameters (draws, k) of the draws that determine the law, refitted from the estimate."""
-    if not fit.converged:
-        return np.empty((0, len(fit.parameters)))
+    rng = np.random.default_rng(seed)
     law = replace(get_law(fit.law), starts=lambda x, loss: [tuple(fit.parameters)])
-    measured = measured.sort_values(x)
     means = np.column_stack(
         [rng.choice(seeds, (num_samples, len(seeds))).mean(axis=1) for seeds in losses]
     )
-    refits = [_fit(law, measured.assign(val_loss=mean), x) for mean in means]
-    return np.array([refit.parameters for refit in refits if refit.converged])
+    refits = [fit_points(law, measured.assign(val_loss=mean), x) for mean in means]
+    converged = [refit.parameters for refit in refits if refit.converged]
+    return np.array(converged).reshape(-1, len(fit.parameters))
+
+
+def _prediction(law: Law, measured: pd.DataFrame, x: Axis) -> pd.DataFrame:
+    size = VARIABLES[x][-1]
+    is_largest = measured[size] == measured[size].max()
+    fit = fit_points(law, measured.loc[~is_largest], x)
+    held_out = measured.loc[is_largest]
+    values = held_out[list(VARIABLES[x])].to_numpy(float).T
+    columns = ["model", "label", "num_params", "num_train", "val_loss", "val_loss_std"]
+    table = held_out[columns].assign(predicted=fit.predict(values if x == "grid" else values[0]))
+    table["relative_error"] = table["predicted"] / table["val_loss"] - 1
+    for column, value in (("reason", fit.reason), ("converged", fit.converged), ("law", law.name)):
+        table.insert(2, column, value)
+    return table

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit
 
-from optimetal.scaling.laws import GRID_LAWS, LAWS, Law, get_law
+from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_LAWS, Law, get_law
 from optimetal.scaling.selection import aicc
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ PARAMETERS: Final[tuple[str, ...]] = tuple(
 
 FIT_COLUMNS: Final[tuple[str, ...]] = (
     *("x", "model", "label", "law", "converged", "reason", "num_points", "weighted"),
-    *("aicc", "reduced_chi2"),
+    *("aicc", "aicc_at_stop", "reduced_chi2"),
     *(column for name in PARAMETERS for column in (name, f"{name}_error")),
     "covariance",
 )
@@ -53,6 +53,8 @@ _MAX_SCALE_ERROR: Final = 10.0
 _MAX_EXPONENT_ERROR: Final = 1.0
 # The published points need at most 60.
 _MAX_EVALUATIONS: Final = 500
+# What the run-off of the published power law in N needs until it stops, with room.
+_PUBLISHED_MAX_EVALUATIONS: Final = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,11 +79,15 @@ class Fit:
     """(k, k)"""
     aicc: float
     """Of the residuals without weights."""
+    aicc_at_stop: float
+    """The same where the solver stopped, converged or not. Only the published table prints it."""
     reduced_chi2: float
     """Chi squared per degree of freedom; NaN without weights."""
 
     def predict(self, x: ArrayLike) -> Array:
         """Loss of the fitted law at x, (n,) or for the grid laws (2, n); NaN if not converged."""
+        if not self.converged:
+            return np.full(np.shape(x)[1:] if self.law in GRID_LAWS else np.shape(x), np.nan)
         return get_law(self.law).function(x, *self.parameters)
 
 
@@ -146,7 +152,7 @@ def fit_law(
         absolute_sigma: Take sigma at its value for the errors. By default they are scaled by the
             scatter about the law, as they always are without weights.
         published: Repeat the published solver: one fixed start, scales not as logarithms, default
-            tolerances.
+            tolerances. A law that the published study did not try has none, and takes ours.
 
     Returns:
         The fit. One that fails, or does not determine the parameters, says so in ``converged``.
@@ -165,11 +171,11 @@ def fit_law(
         return _not_converged(law, num_points, sigma is not None, "no minimum found")
     chi2, parameters, covariance = min(solutions, key=lambda solution: solution[0])
     errors = _standard_errors(covariance)
-    undetermined = _undetermined(law, parameters, errors, chi2)
-    if undetermined:
-        return _not_converged(law, num_points, sigma is not None, undetermined)
     residuals = loss - law.function(x, *parameters)
     criterion = aicc(float(residuals @ residuals), num_points, num_free)
+    undetermined = _undetermined(law, parameters, errors, chi2)
+    if undetermined:
+        return _not_converged(law, num_points, sigma is not None, undetermined, criterion)
     return Fit(
         law=law.name,
         converged=True,
@@ -180,14 +186,36 @@ def fit_law(
         errors=errors,
         covariance=covariance,
         aicc=criterion,
+        aicc_at_stop=criterion,
         reduced_chi2=chi2 / (num_points - num_free) if sigma is not None else np.nan,
+    )
+
+
+def fit_points(law: Law, measured: pd.DataFrame, x: Axis, *, published: bool = False) -> Fit:
+    """Fit a law to the points of one model, weighted if all have ``MIN_SEEDS`` seeds or more.
+
+    Args:
+        law: A law of the axis.
+        measured: Points of one model, of :func:`points`.
+        x: The axis. The errors of grid fits take sigma at its value, as published.
+        published: See :func:`fit_law`.
+    """
+    values = measured[list(VARIABLES[x])].to_numpy(float).T
+    weighted = bool((measured["num_seeds"] >= MIN_SEEDS).all())
+    return fit_law(
+        law,
+        values if x == "grid" else values[0],
+        measured["val_loss"],
+        measured["val_loss_std"] if weighted else None,
+        absolute_sigma=x == "grid",
+        published=published,
     )
 
 
 def fit_runs(
     runs: pd.DataFrame,
     x: Literal["num_train", "num_params"],
-    laws: Iterable[str] = tuple(LAWS),
+    laws: Iterable[str] = PUBLISHED_LAWS,
     *,
     published: bool = False,
 ) -> pd.DataFrame:
@@ -248,6 +276,7 @@ def read_fit(row: pd.Series) -> Fit:
         errors=np.array([values[f"{name}_error"] for name in names], float),
         covariance=np.array(values["covariance"], float).reshape(len(names), len(names)),
         aicc=float(values["aicc"]),
+        aicc_at_stop=float(values["aicc_at_stop"]),
         reduced_chi2=float(values["reduced_chi2"]),
     )
 
@@ -301,8 +330,9 @@ def _solutions(
 ) -> list[tuple[float, Array, Array]]:
     """Chi squared, parameters and covariance of every start that led to a minimum."""
     solve, starts = _solve_logarithmic, law.starts
-    if published:
-        solve, starts = _solve_published, lambda x, loss: [law.published_start(x, loss)]
+    first = law.published_start
+    if published and first is not None:
+        solve, starts = _solve_published, lambda x, loss: [first(x, loss)]
     solutions = []
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # a covariance that cannot be had is judged afterwards
@@ -371,6 +401,7 @@ def _solve_published(
         sigma=sigma,
         absolute_sigma=absolute_sigma,
         bounds=bounds,
+        maxfev=_PUBLISHED_MAX_EVALUATIONS,
     )
 
 
@@ -387,7 +418,7 @@ def _undetermined(law: Law, parameters: Array, errors: Array, chi2: float) -> st
         limit = _MAX_EXPONENT_ERROR
         if declared.is_scale:
             limit = _MAX_SCALE_ERROR * value
-        elif not declared.name.startswith("alpha"):
+        elif not declared.name.startswith(("alpha", "c")):
             limit = np.inf
         if error > limit or (error == 0 and chi2 > 0):
             return f"unstable: {declared.name} = {value:.3g} with error {error:.3g}"
@@ -404,8 +435,9 @@ def _remark(law: Law, x: Array, loss: Array, parameters: Array, criterion: float
         for declared in law.parameters
         if values[declared.name] - declared.lower < 1e-6 * loss.min()
     ]
-    for name, measured in (("x_break", x), ("d_break", x[-1])):
-        if name in values and not measured.min() <= values[name] <= measured.max():
+    for name in (name for name in law.names if "break" in name):
+        measured = x[-1] if name == "d_break" else x
+        if not measured.min() <= values[name] <= measured.max():
             remarks.append(f"{name} outside the measured range")
     if np.isnan(criterion):
         needed = len(parameters) + 2
@@ -413,7 +445,9 @@ def _remark(law: Law, x: Array, loss: Array, parameters: Array, criterion: float
     return "; ".join(remarks)
 
 
-def _not_converged(law: Law, num_points: int, weighted: bool, reason: str) -> Fit:
+def _not_converged(
+    law: Law, num_points: int, weighted: bool, reason: str, aicc_at_stop: float = np.nan
+) -> Fit:
     size = len(law.parameters)
     logger.info("%s not fitted: %s", law.label, reason)
     return Fit(
@@ -426,6 +460,7 @@ def _not_converged(law: Law, num_points: int, weighted: bool, reason: str) -> Fi
         errors=np.full(size, np.nan),
         covariance=np.full((size, size), np.nan),
         aicc=np.nan,
+        aicc_at_stop=aicc_at_stop,
         reduced_chi2=np.nan,
     )
 
@@ -439,17 +474,8 @@ def _chosen(laws: dict[str, Law], name: str) -> Law:
 def _fit_table(runs: pd.DataFrame, x: Axis, laws: Sequence[Law], published: bool) -> pd.DataFrame:
     rows = []
     for model, measured in points(runs, x).groupby("model", sort=True):
-        weighted = measured["num_seeds"].min() >= MIN_SEEDS
-        values = measured[list(VARIABLES[x])].to_numpy(float).T
         for law in laws:
-            fit = fit_law(
-                law,
-                values if x == "grid" else values[0],
-                measured["val_loss"],
-                measured["val_loss_std"] if weighted else None,
-                absolute_sigma=x == "grid",
-                published=published,
-            )
+            fit = fit_points(law, measured, x, published=published)
             rows.append({"x": x, "model": model, "label": measured["label"].iloc[0], **_row(fit)})
     table = pd.DataFrame(rows, columns=list(FIT_COLUMNS))
     numbers = [column for name in PARAMETERS for column in (name, f"{name}_error")]
@@ -465,6 +491,7 @@ def _row(fit: Fit) -> dict[str, Any]:
         "num_points": fit.num_points,
         "weighted": fit.weighted,
         "aicc": fit.aicc,
+        "aicc_at_stop": fit.aicc_at_stop,
         "reduced_chi2": fit.reduced_chi2,
         **dict(zip(names, fit.parameters, strict=True)),
         **{f"{name}_error": error for name, error in zip(names, fit.errors, strict=True)},

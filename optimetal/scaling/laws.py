@@ -9,6 +9,7 @@ Grossmann, Grunert and Runge (2602.05702).
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,7 @@ class Law:
     ``function(x, *parameters)`` returns losses (n,). For the one-dimensional laws x has shape (n,),
     for the grid laws (2, n) with N in the first row and D in the second. ``starts(x, loss)``
     proposes points to start a fit from, in the order of the parameters; ``published_start`` is the
-    single one of the published study.
+    single one of the published study, none for a law that it did not try.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Law:
     parameters: tuple[Parameter, ...]
     function: Callable[..., Array]
     starts: Callable[[Array, Array], Starts]
-    published_start: Callable[[Array, Array], tuple[float, ...]]
+    published_start: Callable[[Array, Array], tuple[float, ...]] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,6 +91,33 @@ def broken_amplitude(
 ) -> Array:
     r"""Broken power law times an amplitude A, so that losses may have any size."""
     return amplitude * broken(x, alpha1, alpha2, x_break)
+
+
+def bnsl(
+    x: ArrayLike,
+    loss_floor: float,
+    amplitude: float,
+    c0: float,
+    c1: float,
+    x_break1: float,
+    smoothness1: float,
+    c2: float,
+    x_break2: float,
+    smoothness2: float,
+) -> Array:
+    r"""Broken neural scaling law with two breaks (Caballero et al., arXiv 2210.14891).
+
+    .. math:: a + b x^{-c_0} \prod_i [1 + (x/d_i)^{1/f_i}]^{-c_i f_i}
+
+    Between the breaks d_i its exponents above the floor are c_0, c_0 + c_1 and c_0 + c_1 + c_2; f_i
+    is the width of break i in ln x.
+    """
+    log_x = np.log(np.asarray(x, float))
+    log_rest = np.log(amplitude) - c0 * log_x
+    for change, x_break, width in ((c1, x_break1, smoothness1), (c2, x_break2, smoothness2)):
+        # (x/d)^(1/f) overflows for sharp breaks, its logarithm does not
+        log_rest = log_rest - change * width * np.logaddexp(0, (log_x - np.log(x_break)) / width)
+    return loss_floor + np.exp(log_rest)
 
 
 def kaplan(
@@ -135,6 +163,8 @@ def hoffmann(
 # Starting points. A flat line has no finite scale x0, so the slopes are kept away from zero.
 _MIN_SLOPE: Final = 0.02
 _FLOOR_SHARES: Final = (0.05, 0.5, 0.9, 0.98)
+# Width of a break in ln x below which points a tenth of a decade apart see a kink.
+_SHARPEST: Final = 0.01
 
 
 def _slope(values: ArrayLike) -> Array:
@@ -184,6 +214,24 @@ def _broken_amplitude_starts(x: Array, loss: Array) -> Starts:
     return [(*start, float(np.median(loss / broken(x, *start)))) for start in starts]
 
 
+def _bnsl_starts(x: Array, loss: Array) -> Starts:
+    """Three straight pieces in log-log, bent at two places, from shallow to steep floors."""
+    log_x = np.log(x)
+    starts = []
+    for shares, floor_share in product(((0.33, 0.67), (0.2, 0.5), (0.5, 0.8)), (0.0, 0.5)):
+        floor = floor_share * float(loss.min())
+        breaks = np.quantile(log_x, shares)
+        hinges = np.maximum(log_x[:, None] - breaks, 0)
+        pieces = np.column_stack([np.ones_like(log_x), -log_x, -hinges])
+        constant, c0, c1, c2 = np.linalg.lstsq(pieces, np.log(loss - floor))[0]
+        first, second = np.exp(breaks)
+        starts += [
+            (floor, float(np.exp(constant)), c0, c1, first, width, c2, second, width)
+            for width in (0.1, 0.5)
+        ]
+    return starts
+
+
 def _grid_exponents(x: Array, loss: Array) -> tuple[float, float]:
     """Mean exponents of N and D: a plane through log loss."""
     u = np.log(x)
@@ -225,6 +273,17 @@ _BROKEN: Final = (
     Parameter("x_break", r"X_\mathrm{c}", is_scale=True),
 )
 _POWER: Final = (Parameter("alpha", r"\alpha_X"), Parameter("x0", "X_0", is_scale=True))
+_BNSL: Final = (
+    Parameter("loss_floor", "a", lower=0.0),
+    Parameter("amplitude", "b", is_scale=True),
+    Parameter("c0", "c_0"),
+    Parameter("c1", "c_1"),
+    Parameter("x_break1", "d_1", is_scale=True),
+    Parameter("smoothness1", "f_1", lower=_SHARPEST),
+    Parameter("c2", "c_2"),
+    Parameter("x_break2", "d_2", is_scale=True),
+    Parameter("smoothness2", "f_2", lower=_SHARPEST),
+)
 _GRID: Final = (
     Parameter("alpha_n", r"\alpha_N"),
     Parameter("alpha_d1", r"\alpha_{D,1}"),
@@ -274,9 +333,20 @@ LAWS: Final[dict[str, Law]] = {
             starts=_broken_amplitude_starts,
             published_start=lambda x, loss: (0.1, 0.1, x.min(), 1.0),
         ),
+        Law(
+            name="bnsl",
+            label="Two breaks (BNSL)",
+            formula=r"a + b X^{-c_0} \prod_i [1 + (X/d_i)^{1/f_i}]^{-c_i f_i}",
+            parameters=_BNSL,
+            function=bnsl,
+            starts=_bnsl_starts,
+        ),
     )
 }
 """The one-dimensional laws, by name."""
+
+PUBLISHED_LAWS: Final = ("power", "power_floor", "broken", "broken_amplitude")
+"""Those that the published study tried."""
 
 GRID_LAWS: Final[dict[str, Law]] = {
     law.name: law

@@ -4,7 +4,7 @@ Printed numbers carry the uncertainty of their last digits in brackets, 0.154(2)
 as the power of ten that it is, with the uncertainty of the exponent, 10^{4.72(2)}.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -50,10 +50,18 @@ def aicc_table(fits: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: If the fits are over more than one axis.
     """
-    _axis(fits)
-    table = fits.pivot(index="law", columns="label", values="aicc")
-    table = table.loc[fits["law"].unique(), fits["label"].unique()]
-    return table.rename(index=lambda law: get_law(law).label).rename_axis(columns=None)
+    return _by_law(fits, "aicc")
+
+
+def weight_table(fits: pd.DataFrame) -> pd.DataFrame:
+    """Akaike weight of every law (rows) for every model (columns), over one axis.
+
+    The weights of a model sum to one over the laws that have an AICc; the others have NaN.
+
+    Raises:
+        ValueError: If the fits are over more than one axis.
+    """
+    return _by_law(select(fits), "weight")
 
 
 def law_latex(fits: pd.DataFrame, law: str, source_note: str | None = None) -> str:
@@ -85,15 +93,61 @@ def aicc_latex(fits: pd.DataFrame, source_note: str | None = None) -> str:
         fits: Table of ``fit_runs`` or ``fit_grid``, over one axis.
         source_note: Printed below the table.
     """
-    table = aicc_table(fits)
-    best = select(fits).pivot(index="law", columns="label", values="best")
-    best = best.loc[fits["law"].unique(), table.columns]
-    body = [
-        [label, *(_aicc_cell(value, bold) for value, bold in zip(values, marks, strict=True))]
-        for label, values, marks in zip(table.index, table.values, best.values, strict=True)
-    ]
-    head = [["Law", *(escape(label) for label in table.columns)]]
-    return tabular("l" + "c" * len(table.columns), head, body, source_note)
+    return _by_law_latex(fits, aicc_table(fits), 2, source_note)
+
+
+def weight_latex(fits: pd.DataFrame, source_note: str | None = None) -> str:
+    """LaTeX table of the Akaike weights, as :func:`aicc_latex`."""
+    return _by_law_latex(fits, weight_table(fits), 3, source_note)
+
+
+def uncertainty_latex(intervals: pd.DataFrame, axis: str, source_note: str | None = None) -> str:
+    """LaTeX table of bootstrap intervals; a law that did not converge has the reason, no numbers.
+
+    Args:
+        intervals: Table of ``bootstrap.bootstrap_intervals``.
+        axis: Axis of the fits.
+        source_note: Printed below the table.
+    """
+    body = []
+    for _, group in intervals.groupby(["law", "model"], sort=False):
+        rows: list[dict[Any, Any]] = group.to_dict("records")
+        declared = get_law(rows[0]["law"])
+        name = [escape(declared.label), escape(rows[0]["label"])]
+        if np.isnan(rows[0]["estimate"]):
+            body.append([*name, _spanning(3, f"not converged: {rows[0]['reason']}")])
+            continue
+        symbols = declared.symbols_of(_VARIABLE[axis])
+        for parameter, symbol, row in zip(declared.parameters, symbols, rows, strict=True):
+            printed = _format_power if parameter.is_scale else "{:.3f}".format
+            low, high = (f"${printed(row[limit])}$" for limit in ("low", "high"))
+            interval = f"{low} to {high}" if np.isfinite(row["low"]) else escape(row["reason"])
+            body.append([*name, f"${symbol}$", f"${printed(row['estimate'])}$", interval])
+            name = ["", ""]
+    head = [["Law", "Model", "Parameter", "Estimate", r"95\,\% interval"]]
+    return tabular("llccc", head, body, source_note)
+
+
+def hold_out_latex(predictions: pd.DataFrame, source_note: str | None = None) -> str:
+    """LaTeX table of held-out losses and what each law predicted for them.
+
+    Args:
+        predictions: Table of ``bootstrap.hold_out_largest``.
+        source_note: Printed below the table.
+    """
+    sizes = {"num_params": "$N$", "num_train": "$D$"}
+    body = []
+    rows: list[dict[Any, Any]] = predictions.to_dict("records")
+    for row in rows:
+        name = [escape(get_law(row["law"]).label), escape(row["label"])]
+        measured = format_uncertain(row["val_loss"], row["val_loss_std"])
+        point = [*(f"{row[size]:,}".replace(",", r"\,") for size in sizes), f"${measured}$"]
+        outcome = [_spanning(2, f"not converged: {row['reason']}")]
+        if row["converged"]:
+            outcome = [f"${row['predicted']:.3f}$", f"${100 * row['relative_error']:+.1f}$"]
+        body.append([*name, *point, *outcome])
+    head = [["Law", "Model", *sizes.values(), "$L$", "Predicted", r"Error (\%)"]]
+    return tabular("llccccc", head, body, source_note)
 
 
 def format_uncertain(value: float, error: float) -> str:
@@ -120,6 +174,25 @@ def format_scale(value: float, error: float) -> str:
     return f"10^{{{format_uncertain(np.log10(value), error / value / np.log(10))}}}"
 
 
+def _by_law(fits: pd.DataFrame, column: str) -> pd.DataFrame:
+    _axis(fits)
+    table = fits.pivot(index="law", columns="label", values=column)
+    table = table.loc[fits["law"].unique(), fits["label"].unique()]
+    return table.rename(index=lambda law: get_law(law).label).rename_axis(columns=None)
+
+
+def _by_law_latex(
+    fits: pd.DataFrame, table: pd.DataFrame, digits: int, source_note: str | None
+) -> str:
+    best = _by_law(select(fits), "best")
+    body = [
+        [label, *(_cell(value, digits, bold) for value, bold in zip(values, marks, strict=True))]
+        for label, values, marks in zip(table.index, table.values, best.values, strict=True)
+    ]
+    head = [["Law", *(escape(label) for label in table.columns)]]
+    return tabular("l" + "c" * len(table.columns), head, body, source_note)
+
+
 def _axis(fits: pd.DataFrame) -> str:
     axes = list(fits["x"].unique())
     if len(axes) != 1:
@@ -131,15 +204,24 @@ def _fit_cells(row: pd.Series) -> list[str]:
     fit = read_fit(row)
     declared = get_law(fit.law).parameters
     if not fit.converged:
-        return [rf"\multicolumn{{{len(declared) + 1}}}{{c}}{{not converged}}"]
+        return [_spanning(len(declared) + 1, "not converged")]
     numbers = [
         (format_scale if parameter.is_scale else format_uncertain)(value, error)
         for parameter, value, error in zip(declared, fit.parameters, fit.errors, strict=True)
     ]
-    return [*(f"${number}$" for number in numbers), _aicc_cell(fit.aicc, bold=False)]
+    return [*(f"${number}$" for number in numbers), _cell(fit.aicc, 2, bold=False)]
 
 
-def _aicc_cell(value: float, bold: bool) -> str:
+def _cell(value: float, digits: int, bold: bool) -> str:
     if not np.isfinite(value):
         return "--"
-    return rf"$\mathbf{{{value:.2f}}}$" if bold else f"${value:.2f}$"
+    text = f"{value:.{digits}f}"
+    return rf"$\mathbf{{{text}}}$" if bold else f"${text}$"
+
+
+def _format_power(value: float) -> str:
+    return f"10^{{{np.log10(value):.3f}}}"
+
+
+def _spanning(columns: int, text: str) -> str:
+    return rf"\multicolumn{{{columns}}}{{c}}{{{escape(text)}}}"

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from optimetal.config.project import read_project
-from optimetal.config.studies import Plan, at_width
+from optimetal.config.studies import Plan, ScalingPlan, at_width
 from optimetal.models import count_parameters
 
 PAPER = Path(__file__).parents[2] / "config" / "paper.yaml"
@@ -85,8 +85,9 @@ def test_the_largest_ensembles_are_tested(paper):
 
 
 def test_laws_depend_on_the_axis(paper):
-    plan = Plan(paper)
+    plan = ScalingPlan(paper.studies, paper.scaling)
     assert plan.fitted("num_train", "num_params") == ["data_scaling", "parameter_scaling"]
     assert plan.laws("grid") == ["kaplan", "hoffmann"]
     assert plan.drawn_law("data_scaling") == "broken"
     assert plan.drawn_law("parameter_scaling") == "power_floor"
+    assert plan.learning_rates() == ["learning_rate_scaling"]

@@ -6,6 +6,7 @@ import pytest
 from optimetal.scaling.laws import (
     GRID_LAWS,
     LAWS,
+    bnsl,
     broken,
     broken_amplitude,
     get_law,
@@ -59,6 +60,31 @@ def test_amplitude_multiplies():
     )
 
 
+def test_broken_neural_law_has_one_exponent_between_its_breaks():
+    def law(x):
+        return bnsl(x, 0.0, 30.0, 0.1, 0.3, 1e3, 0.2, -0.2, 1e7, 0.2)
+
+    assert slope(law, 1e-3) == pytest.approx(0.1, abs=1e-6)
+    assert slope(law, 1e5) == pytest.approx(0.1 + 0.3, abs=1e-6)
+    assert slope(law, 1e13) == pytest.approx(0.1 + 0.3 - 0.2, abs=1e-6)
+    assert slope(law, 1e3) == pytest.approx(0.1 + 0.3 / 2, abs=1e-5)
+
+
+def test_broken_neural_law_is_the_published_product():
+    # arXiv 2210.14891, equation 1, as it is written there
+    a, b, c0, breaks = 0.3, 30.0, 0.1, ((0.3, 1e3, 0.4), (-0.2, 1e5, 0.7))
+    product = np.prod([(1 + (X / d) ** (1 / f)) ** (-c * f) for c, d, f in breaks], axis=0)
+    (c1, d1, f1), (c2, d2, f2) = breaks
+    ours = bnsl(X, a, b, c0, c1, d1, f1, c2, d2, f2)
+    np.testing.assert_allclose(ours, a + b * X**-c0 * product, rtol=1e-12)
+
+
+def test_sharp_breaks_do_not_overflow():
+    loss = bnsl(X, 0.0, 30.0, 0.1, 0.3, 1e3, 0.001, 0.2, 1e5, 0.001)
+    assert np.isfinite(loss).all()
+    assert (np.diff(loss) < 0).all()
+
+
 GRID = (0.3, 0.2, 0.4, 2e5, 3e4)
 
 
@@ -100,7 +126,8 @@ def test_symbols_follow_the_variable(law):
 def test_starting_points_are_finite_and_inside_the_bounds(law):
     loss = 40 * X**-0.3 + 2
     x = np.stack([X, X[::-1]]) if law.name in GRID_LAWS else X
-    for start in [*law.starts(x, loss), law.published_start(x, loss)]:
+    published = [law.published_start(x, loss)] if law.published_start else []
+    for start in [*law.starts(x, loss), *published]:
         assert np.isfinite(law.function(x, *start)).all()
         for parameter, value in zip(law.parameters, start, strict=True):
             assert value >= parameter.lower

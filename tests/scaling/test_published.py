@@ -52,6 +52,16 @@ def folder(tmp_path):
             "1.000": {"16": entries(1000, lr=4.8e-3), "256": entries(8000, lr=6e-4)},
         },
     }
+    contents |= {
+        "other/mlp_addnorm_results": {
+            kind: {str(layers): entries(100 * layers, lr=1e-3) for layers in (2, 1)}
+            for kind in ("residual", "no_residual")
+        },
+        "other/spectra_dim_results": {
+            "256": {str(multiplier): entries(100 * multiplier, lr=6e-4) for multiplier in (1, 4)}
+        },
+    }
+    (tmp_path / "other").mkdir()
     for name, content in contents.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     return tmp_path
@@ -67,6 +77,8 @@ def test_every_run_is_a_row(folder):
         "parameter_scaling": 3 * 2 * 3,
         "grid": 2 * 2 * 2 * 3,
         "learning_rate_scaling": 2 * 2 * 3,
+        "residual_block": 2 * 2 * 3,
+        "spectra_width": 2 * 3,
     }
     assert runs["seed"].isin(SEEDS).all()
 
@@ -91,12 +103,59 @@ def test_learning_rates_follow_the_rule_of_the_study(folder):
     assert lr["3b_tc", 256] == pytest.approx(4e-4)
 
 
-def test_missing_seed_is_named(folder):
-    path = folder / "scaling_grid_results.json"
+def test_studies_of_architectures_say_what_they_vary(folder):
+    runs = read_published_runs(folder)
+    layers = in_study(runs, "residual_block").groupby("label")["num_layers"].unique()
+    assert {label: sorted(values) for label, values in layers.items()} == {
+        "MP only": [1, 2],
+        "MP with MLP + add & norm": [1, 2],
+    }
+    spectra = in_study(runs, "spectra_width")
+    assert sorted(set(spectra["spectra_dim"])) == [256, 1024]
+    assert set(spectra["lr"]) == {6e-4}
+    assert runs["num_layers"].notna().sum() == 12
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "point"),
+    [
+        ("scaling_results", ["data", "3b", "2500"], "data_scaling/3b_tc/data2500_width256"),
+        ("scaling_grid_results", ["3b", "5000", "16"], "grid/3b_tc/data5000_width16"),
+        (
+            "transformer_scaling_results",
+            ["1.000", "16"],
+            "learning_rate_scaling/2b_tc/data20000_width16_exponent1.000",
+        ),
+        (
+            "other/mlp_addnorm_results",
+            ["residual", "2"],
+            "residual_block/2b_gat/data20000_width256_layers2",
+        ),
+        (
+            "other/spectra_dim_results",
+            ["256", "4"],
+            "spectra_width/2b_tc/data20000_width256_spectra1024",
+        ),
+    ],
+)
+def test_missing_seed_is_named(folder, file, keys, point):
+    path = folder / f"{file}.json"
     content = json.loads(path.read_text())
-    content["3b"]["5000"]["16"].pop()
+    found = content
+    for key in keys:
+        found = found[key]
+    found.pop()
     path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"seeds \[1, 42, 137\] in grid/3b_tc/data5000_width16"):
+    with pytest.raises(ValueError, match=f"expected the seeds 1, 42, 137 in {point}, got 1, 42: "):
+        read_published_runs(folder)
+
+
+def test_an_entry_without_a_seed_is_named(folder):
+    path = folder / "other/spectra_dim_results.json"
+    content = json.loads(path.read_text())
+    del content["256"]["4"][1]["seed"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="_spectra1024, got 1, none, 137"):
         read_published_runs(folder)
 
 

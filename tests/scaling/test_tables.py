@@ -6,15 +6,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from optimetal.scaling.bootstrap import bootstrap_intervals, hold_out_largest
 from optimetal.scaling.fits import fit_grid, fit_runs
-from optimetal.scaling.laws import LAWS
+from optimetal.scaling.laws import LAWS, PUBLISHED_LAWS
 from optimetal.scaling.tables import (
     aicc_latex,
     aicc_table,
     format_scale,
     format_uncertain,
+    hold_out_latex,
     law_latex,
     law_table,
+    uncertainty_latex,
+    weight_latex,
+    weight_table,
 )
 from optimetal.tables import to_csv
 
@@ -90,7 +95,7 @@ def test_law_latex_prints_uncertainties_and_names_what_did_not_converge(fits):
 
 def test_aicc_table_has_a_row_per_law_and_a_column_per_model(fits):
     table = aicc_table(fits)
-    assert table.index.tolist() == [law.label for law in LAWS.values()]
+    assert table.index.tolist() == [LAWS[law].label for law in PUBLISHED_LAWS]
     assert table.columns.tolist() == ["2B_T & C", "3B"]
     assert table["3B"].isna().all()
     assert to_csv(table, index=True).startswith("law,2B_T & C,3B\nPower law,")
@@ -115,3 +120,32 @@ def test_tables_refuse_what_they_cannot_show(fits):
     both = pd.concat([fits, fits.assign(x="num_params")])
     with pytest.raises(ValueError, match="one axis"):
         aicc_table(both)
+
+
+def test_weights_sum_to_one_over_the_laws_that_converged(fits):
+    table = weight_table(fits)
+    assert table["2B_T & C"].sum() == pytest.approx(1)
+    assert table["3B"].isna().all()
+    assert weight_latex(fits, NOTE).count(r"\mathbf") == 1
+
+
+def test_intervals_are_printed_and_failures_have_no_numbers(runs_of):
+    runs = runs_of(lambda params, size: 9 * size**-0.3)
+    table = bootstrap_intervals(runs, "num_train", ["power", "bnsl"], seed=0, num_samples=20)
+    text = uncertainty_latex(table, "num_train", NOTE)
+    low, high = table.loc[0, ["low", "high"]]
+    assert rf"$\alpha_D$ & ${table['estimate'][0]:.3f}$ & ${low:.3f}$ to ${high:.3f}$ \\" in text
+    assert r"$D_0$ & $10^{" in text
+    reason = "not converged: 7 points cannot test 9 parameters"
+    assert rf"Two breaks (BNSL) & Model 2b\_tc & \multicolumn{{3}}{{c}}{{{reason}}} \\" in text
+    assert NOTE in text
+
+
+def test_predictions_are_printed_and_failures_have_no_numbers(runs_of):
+    runs = runs_of(lambda params, size: 9 * size**-0.3)
+    table = hold_out_largest(runs, "num_train", ["power", "bnsl"])
+    lines = hold_out_latex(table, NOTE).splitlines()
+    error = 100 * table["relative_error"].iloc[0]
+    assert lines[4].endswith(rf"& ${table['predicted'].iloc[0]:.3f}$ & ${error:+.1f}$ \\")
+    assert r"6\,400" in lines[4]
+    assert "not converged: 6 points cannot test 9 parameters" in lines[5]

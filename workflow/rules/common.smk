@@ -4,15 +4,20 @@ from pathlib import Path
 
 import optimetal
 from optimetal.config.project import ConfigurationError, read_project
-from optimetal.config.studies import Plan
-from optimetal.scaling.laws import get_law
+from optimetal.config.published import REFERENCE_WIDTH, STUDIES, read_published_project
+from optimetal.config.studies import Plan, ScalingPlan
+from optimetal.scaling.laws import PUBLISHED_LAWS, get_law
+
+# The published study from its own measurements, or a study of ours.
+PUBLISHED = "published" in config
 
 try:
-    PROJECT = read_project(config)
+    PROJECT = read_published_project(config) if PUBLISHED else read_project(config)
 except ConfigurationError as error:
     raise WorkflowError(str(error)) from None
 
-PLAN = Plan(PROJECT)
+PLAN = None if PUBLISHED else Plan(PROJECT)
+SCALING = ScalingPlan(STUDIES if PUBLISHED else PROJECT.studies, PROJECT.scaling)
 SPLITS = ("train", "val", "test")
 EVALUATION_FIGURES = {
     "histograms": "Distribution of the metrics",
@@ -24,6 +29,35 @@ CURVE_FIGURES = {
     "scaling": "Loss and the chosen law",
     "laws": "All laws",
     "aicc": "Comparison of the laws",
+}
+LEARNING_RATE_FIGURES = {
+    "loss_over_width": "Loss over width",
+    "loss_over_exponent": "Loss over exponent",
+    "loss_over_lr": "Loss over learning rate",
+    "best_lr": "Best learning rate",
+}
+# Tables of every fit beside those of the single laws.
+COMPARISONS = {
+    "aicc": "AICc",
+    "weights": "Akaike weights",
+    "uncertainty": "95 % intervals",
+    "hold_out": "prediction of the largest size",
+}
+ARCHITECTURE_FIGURES = {
+    "node_embedding": "Node embedding",
+    "edge_embedding": "Edge embedding",
+    "message_passing": "Message passing",
+    "message_passing_multiplier": "Message passing, by multiplier",
+    "pooling": "Pooling",
+    "interaction": "Combinations of the best",
+    "message_passing_3b": "Message passing (3B)",
+    "message_passing_3b_multiplier": "Message passing (3B), by multiplier",
+    "improvements": "Improvements",
+    "residual_block": "MLP + add & norm",
+    "spectra_width": "Width of the spectrum head",
+}
+ARCHITECTURE_TABLES = {
+    name: label for name, label in ARCHITECTURE_FIGURES.items() if "multiplier" not in name
 }
 LAW_LABELS = {
     law: get_law(law).label for law in (*PROJECT.scaling.laws, *PROJECT.scaling.grid_laws)
@@ -61,8 +95,19 @@ def reported(files, caption, category, subcategory):
 
 def law_tables(laws):
     """Tables of the laws of one study and of their comparison: label -> path."""
-    labels = {f"Table: {LAW_LABELS[law]}": law for law in laws} | {"Table: AICc": "aicc"}
-    return {label: f"<results>/tables/{{study}}/{law}.html" for label, law in labels.items()}
+    names = {law: LAW_LABELS[law] for law in laws} | COMPARISONS
+    return {
+        f"Table: {label}": f"<results>/tables/{{study}}/{name}.html"
+        for name, label in names.items()
+    }
+
+
+def reference_width(model):
+    """Width at which the learning rate of a model holds."""
+    if PUBLISHED:
+        return REFERENCE_WIDTH
+    settings = PROJECT.models[model]
+    return settings.reference_width or settings.architecture.hidden_dim
 
 
 def run_files(names, file):
@@ -96,22 +141,59 @@ def evaluation_files():
 
 
 def scaling_files():
-    """Tables and figures of the fitted laws."""
-    studies = PLAN.fitted("num_train", "num_params", "grid")
+    """Tables and figures of the fitted laws and learning rates."""
     tables = [
         f"<results>/tables/{study}/{name}.csv"
-        for study in studies
-        for name in (*PLAN.laws(study), "aicc")
+        for study in SCALING.fitted("num_train", "num_params", "grid")
+        for name in (*SCALING.laws(study), *COMPARISONS)
     ]
     curves = [
         f"<results>/figures/{study}/{figure}.png"
-        for study in PLAN.fitted("num_train", "num_params")
+        for study in SCALING.fitted("num_train", "num_params")
         for figure in CURVE_FIGURES
     ]
     maps = [
         f"<results>/figures/{study}/{model}_{law}.png"
-        for study in PLAN.fitted("grid")
-        for model in PROJECT.studies[study].models
-        for law in PLAN.laws(study)
+        for study in SCALING.fitted("grid")
+        for model in SCALING.studies[study].models
+        for law in SCALING.laws(study)
     ]
-    return tables + curves + maps
+    learning_rates = [
+        f"<results>/figures/{study}/{model}_{figure}.png"
+        for study in SCALING.learning_rates()
+        for model in SCALING.studies[study].models
+        for figure in LEARNING_RATE_FIGURES
+    ]
+    return tables + curves + maps + learning_rates
+
+
+def study_files():
+    """Everything that a study of ours ends in."""
+    return dataset_files() + training_files() + evaluation_files() + scaling_files()
+
+
+def printed_tables():
+    """Tables in the published form: study -> laws."""
+    fitted = SCALING.fitted("num_train", "num_params", "grid")
+    tried = {study: SCALING.laws(study) for study in fitted}
+    return {
+        study: [law for law in laws if law in (*PUBLISHED_LAWS, *PROJECT.scaling.grid_laws)]
+        for study, laws in tried.items()
+    }
+
+
+def printed_files(suffix):
+    """The files of these tables."""
+    return [
+        f"<results>/tables/{study}/published/{name}.{suffix}"
+        for study, laws in printed_tables().items()
+        for name in (*laws, "aicc")
+    ]
+
+
+def published_files():
+    """All tables and figures of the published study."""
+    architectures = [
+        f"<results>/figures/architecture/{figure}.png" for figure in ARCHITECTURE_FIGURES
+    ]
+    return scaling_files() + printed_files("tex") + architectures

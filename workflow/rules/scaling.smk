@@ -1,47 +1,35 @@
-# Trainings -> one table -> scaling laws -> tables and figures.
-
-
-rule collect_runs:
-    input:
-        metrics=run_files(PLAN.runs, "metrics.json"),
-        code=library("training/table.py"),
-    output:
-        runs="<results>/runs.parquet",
-        html=report(
-            "<results>/tables/runs.html",
-            caption="../report/runs.rst",
-            category="Trainings",
-            labels={"result": "Table: all trainings"},
-        ),
-        csv="<results>/tables/runs.csv",
-    log:
-        "<logs>/collect_runs.log",
-    params:
-        studies=PLAN.studies,
-        labels={model: settings.label for model, settings in PROJECT.models.items()},
-    script:
-        "../scripts/collect_runs.py"
+# One table of trainings -> scaling laws -> tables and figures.
 
 
 rule fit_curves:
     input:
-        runs=rules.collect_runs.output.runs,
-        code=library("scaling/laws.py", "scaling/fits.py", "scaling/tables.py"),
+        runs="<results>/runs.parquet",
+        code=library(
+            "scaling/laws.py",
+            "scaling/fits.py",
+            "scaling/bootstrap.py",
+            "scaling/tables.py",
+        ),
     output:
         fits="<results>/scaling/{study}/fits.parquet",
         html=reported(law_tables(PROJECT.scaling.laws), "law_tables", "Scaling laws", "{study}"),
         text=expand(
             "<results>/tables/{{study}}/{table}.{suffix}",
-            table=(*PROJECT.scaling.laws, "aicc"),
+            table=(*PROJECT.scaling.laws, *COMPARISONS),
             suffix=("csv", "tex"),
         ),
     log:
         "<logs>/fit/{study}.log",
     wildcard_constraints:
-        study=any_of(PLAN.fitted("num_train", "num_params")),
+        study=any_of(SCALING.fitted("num_train", "num_params")),
     params:
-        axis=lambda wildcards: PROJECT.studies[wildcards.study].fit,
-        laws=lambda wildcards: PLAN.laws(wildcards.study),
+        axis=lambda wildcards: SCALING.studies[wildcards.study].fit,
+        laws=lambda wildcards: SCALING.laws(wildcards.study),
+        published_solver=PROJECT.scaling.published_solver,
+        bootstrap={
+            "seed": PROJECT.scaling.bootstrap_seed,
+            "num_samples": PROJECT.scaling.bootstrap_samples,
+        },
     script:
         "../scripts/fit_laws.py"
 
@@ -57,17 +45,17 @@ use rule fit_curves as fit_grid with:
         ),
         text=expand(
             "<results>/tables/{{study}}/{table}.{suffix}",
-            table=(*PROJECT.scaling.grid_laws, "aicc"),
+            table=(*PROJECT.scaling.grid_laws, *COMPARISONS),
             suffix=("csv", "tex"),
         ),
     wildcard_constraints:
-        study=any_of(PLAN.fitted("grid")),
+        study=any_of(SCALING.fitted("grid")),
 
 
 rule curve_figures:
     input:
         fits="<results>/scaling/{study}/fits.parquet",
-        runs=rules.collect_runs.output.runs,
+        runs="<results>/runs.parquet",
         code=library("plots/scaling.py", "plots/labels.py"),
     output:
         *reported(
@@ -83,8 +71,8 @@ rule curve_figures:
     log:
         "<logs>/curve_figures/{study}.log",
     params:
-        axis=lambda wildcards: PROJECT.studies[wildcards.study].fit,
-        law=lambda wildcards: PLAN.drawn_law(wildcards.study),
+        axis=lambda wildcards: SCALING.studies[wildcards.study].fit,
+        law=lambda wildcards: SCALING.drawn_law(wildcards.study),
     script:
         "../scripts/curve_figures.py"
 
@@ -92,7 +80,7 @@ rule curve_figures:
 rule grid_figure:
     input:
         fits="<results>/scaling/{study}/fits.parquet",
-        runs=rules.collect_runs.output.runs,
+        runs="<results>/runs.parquet",
         code=library("plots/scaling.py", "plots/labels.py"),
     output:
         report(
@@ -106,7 +94,51 @@ rule grid_figure:
     log:
         "<logs>/grid_figure/{study}_{model}_{law}.log",
     wildcard_constraints:
-        study=any_of(PLAN.fitted("grid")),
+        study=any_of(SCALING.fitted("grid")),
         law=any_of(PROJECT.scaling.grid_laws),
     script:
         "../scripts/grid_figure.py"
+
+
+rule learning_rate_figures:
+    input:
+        runs="<results>/runs.parquet",
+        code=library("plots/scaling.py", "plots/labels.py", "scaling/learning_rate.py"),
+    output:
+        *reported(
+            {
+                f"{label}, {{model}}": f"<results>/figures/{{study}}/{{model}}_{figure}.png"
+                for figure, label in LEARNING_RATE_FIGURES.items()
+            },
+            "learning_rate_figures",
+            "Scaling laws",
+            "{study}",
+        ),
+        pdf=expand(
+            "<results>/figures/{{study}}/{{model}}_{figure}.pdf",
+            figure=LEARNING_RATE_FIGURES,
+        ),
+        html=report(
+            "<results>/tables/{study}/{model}.html",
+            caption="../report/learning_rate_table.rst",
+            category="Scaling laws",
+            subcategory="{study}",
+            labels={"result": "Table: learning-rate exponent, {model}"},
+        ),
+        tables=multiext(
+            "<results>/tables/{study}/{model}",
+            ".csv",
+            ".tex",
+            "_best.csv",
+            "_best.tex",
+            "_best.html",
+        ),
+    log:
+        "<logs>/learning_rate/{study}_{model}.log",
+    wildcard_constraints:
+        study=any_of(SCALING.learning_rates()),
+    params:
+        reference_width=lambda wildcards: reference_width(wildcards.model),
+        first=next(iter(LEARNING_RATE_FIGURES)),
+    script:
+        "../scripts/learning_rate_figures.py"

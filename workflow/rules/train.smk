@@ -1,4 +1,4 @@
-# One job = one training. Editing the library does not repeat trainings; each records version and commit.
+# One job = one training; all outcomes in one table. Editing the library does not repeat trainings; each records version and commit.
 
 
 rule train:
@@ -22,3 +22,25 @@ rule train:
         run=lambda wildcards: PLAN.runs[wildcards.run].model_dump(mode="json"),
     script:
         "../scripts/train.py"
+
+
+rule collect_runs:
+    input:
+        metrics=run_files(PLAN.runs, "metrics.json"),
+        code=library("training/table.py"),
+    output:
+        runs="<results>/runs.parquet",
+        html=report(
+            "<results>/tables/runs.html",
+            caption="../report/runs.rst",
+            category="Trainings",
+            labels={"result": "Table: all trainings"},
+        ),
+        csv="<results>/tables/runs.csv",
+    log:
+        "<logs>/collect_runs.log",
+    params:
+        studies=PLAN.studies,
+        labels={model: settings.label for model, settings in PROJECT.models.items()},
+    script:
+        "../scripts/collect_runs.py"

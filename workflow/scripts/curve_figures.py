@@ -22,7 +22,14 @@ def main(runs: pd.DataFrame, fits: pd.DataFrame, axis: str, law: str, folder: Pa
 
     num_laws = fits["law"].nunique()
     rows = -(-num_laws // 2)
-    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
+    fig, axes = plt.subplots(
+        rows,
+        2,
+        figsize=style.figure_size(2, 0.36 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
     trial_laws(measured, fits, axes.flat[:num_laws], source_note=note)
     for ax in np.ravel(axes)[num_laws:]:
         ax.set_axis_off()

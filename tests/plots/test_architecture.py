@@ -1,0 +1,104 @@
+"""What the figures of architectures show; how they look is for the eye."""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+
+from optimetal.plots.architecture import (
+    improvement_bars,
+    loss_of_settings,
+    loss_over_layers,
+    loss_over_spectra_width,
+)
+from optimetal.plots.labels import label
+from optimetal.scaling.fits import fit_law
+from optimetal.scaling.laws import LAWS
+
+NOTE = "a note"
+
+
+@pytest.fixture
+def ax() -> Iterator[Axes]:
+    figure, ax = plt.subplots(layout="constrained")
+    yield ax
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def legend(ax: Axes) -> list[str]:
+    box = ax.get_legend()
+    assert box is not None
+    return [text.get_text() for text in box.get_texts()]
+
+
+@pytest.fixture
+def settings() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "type": ["gaussian", "gaussian", "bessel"],
+            "num_params": [1_000_000, 2_000_000, 3_000_000],
+            "val_loss": [1.0, 1.1, 1.2],
+            "val_loss_std": [0.01, 0.02, 0.03],
+        }
+    )
+
+
+START = {"val_loss": 1.1, "val_loss_std": 0.02}
+
+
+def test_settings_are_points_by_family_beside_the_start(settings, ax):
+    loss_of_settings(settings, START, ax, family="type", title="Edges", source_note=NOTE)
+    assert legend(ax) == ["start", "Bessel", "Gaussian"]
+    points = {c.get_label(): c[0].get_xydata().tolist() for c in ax.containers}
+    assert points == {"Bessel": [[3.0, 1.2]], "Gaussian": [[1.0, 1.0], [2.0, 1.1]]}
+    assert "millions" in ax.get_xlabel()
+    assert NOTE in [text.get_text() for text in ax.texts]
+
+
+def test_families_of_equal_size_stand_beside_each_other(settings, ax):
+    settings.loc[2, "num_params"] = 1_000_000
+    loss_of_settings(settings, None, ax, family="type", title="Edges")
+    (bessel, *_), (gaussian, *_) = (c[0].get_xdata().tolist() for c in ax.containers)
+    assert bessel < 1.0 < gaussian
+    assert legend(ax) == ["Bessel", "Gaussian"]
+
+
+def test_improvements_show_both_starts_where_they_differ(ax):
+    table = pd.DataFrame(
+        {
+            "comparison": ["Pooling", "Edges", "All"],
+            "improvement": [0.0, 3.0, 8.0],
+            "improvement_error": [0.0, 1.0, 1.0],
+            "published_improvement": [0.0, 3.0, 7.5],
+        }
+    )
+    improvement_bars(table, ax, source_note=NOTE)
+    widths = sorted(float(bar.get_width()) for bar in ax.patches)
+    assert widths == [0.0, 3.0, 7.5, 8.0]
+    texts = [text.get_text() for text in ax.texts]
+    assert texts.count("start is best") == 1
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == table["comparison"].tolist()
+
+
+def test_layers_are_a_line_per_network(ax):
+    frame = pd.DataFrame({"model": ["a", "a", "b", "b"], "num_layers": [2, 1, 1, 2]})
+    frame = frame.assign(label=frame["model"], val_loss=[1.0, 2.0, 3.0, 4.0], val_loss_std=0.1)
+    loss_over_layers(frame, ax, source_note=NOTE)
+    assert legend(ax) == ["a", "b"]
+    assert ax.containers[0][0].get_xydata().tolist() == [[1, 2], [2, 1]]
+    assert ax.get_xlabel() == label("num_layers")
+
+
+def test_spectra_width_is_compared_with_the_law_at_equal_size(ax):
+    x = np.geomspace(1e5, 1e8, 7)
+    law = fit_law(LAWS["power"], x, LAWS["power"].function(x, 0.1, 1e7))
+    frame = pd.DataFrame({"spectra_multiplier": [1, 2, 4], "num_params": [1e6, 2e6, 4e6]})
+    frame = frame.assign(model="2b_tc", label="2B", val_loss=1.0, val_loss_std=0.1)
+    loss_over_spectra_width(frame, law, ax, source_note=NOTE)
+    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(dashed[0].get_ydata(), law.predict(frame["num_params"]))
+    assert [float(tick) for tick in ax.get_xticks()] == [1, 2, 4]
