@@ -15,7 +15,7 @@ demo: .venv/installed
 	@echo "The study is done: open results/report.html"
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n $(shell nproc 2>/dev/null || echo 2)
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -51,7 +51,7 @@ def draw_histograms(table: pd.DataFrame, settings: PlotSettings, folder: Path, n
     rows = -(-len(settings.metrics) // 2)
     fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
     for ax, metric in zip(axes.flat, settings.metrics, strict=False):
-        draw_histogram(ax, table, metric)
+        draw_histogram(ax, table, metric, num_bins=int(np.clip(len(table) // 4, 10, 50)))
     for ax in np.ravel(axes)[len(settings.metrics) :]:
         ax.set_axis_off()
     style.add_source_note(fig, note)

@@ -16,8 +16,10 @@ def main(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], stem: Path) -> 
     style.use()
     runs = runs[runs["seed"] == runs["seed"].min()].sort_values(["num_train", "num_params", "lr"])
     models = list(dict.fromkeys(runs["model"]))
-    rows = -(-len(models) // 2)
-    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
+    columns = min(2, len(models))
+    rows = -(-len(models) // columns)
+    size = style.figure_size(columns, 0.72 * rows / columns)
+    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for ax, model in zip(axes.flat, models, strict=False):
         of_model = runs[runs["model"] == model]
         curves = [histories[run] for run in of_model["run"]]
