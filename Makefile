@@ -29,7 +29,7 @@ format: .venv/installed-dev
 	$(BIN)/snakefmt Snakefile workflow
 
 clean:
-	rm -rf results logs benchmarks/*.tsv .snakemake
+	rm -rf results logs .snakemake
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'

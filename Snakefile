@@ -14,6 +14,11 @@ min_version("9.14")
 configfile: next(iter(workflow.overwrite_configfiles), "config/config.yaml")
 
 
+# Run times of the rules; the folder benchmarks/ is for those of the library.
+pathvars:
+    benchmarks="<results>/run_times",
+
+
 include: "workflow/rules/common.smk"
 
 

@@ -210,7 +210,7 @@ class Project(Settings):
 
     pathvars: dict[str, str] = Field(
         default_factory=dict,
-        description="Folders of Snakemake's path variables <results>, <logs> and <benchmarks>.",
+        description="Folders of Snakemake's path variables <results>, <logs> and <benchmarks> (run times).",
     )
     database: DatabaseSettings = Field(description="Where crystals and spectra come from.")
     splits: SplitSettings = Field(default=SplitSettings(), description="Train, val and test.")
