@@ -1,20 +1,11 @@
 """Figures of the database: counting elements, the table's layout, sizes of unit cells."""
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from optimetal.plots import dataset, style
-
-
-@pytest.fixture(autouse=True)
-def _paper_style():
-    mpl.use("Agg")
-    with plt.style.context(style.STYLE):
-        yield
-    plt.close("all")
 
 
 @pytest.fixture

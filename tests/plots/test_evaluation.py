@@ -9,7 +9,7 @@ from matplotlib.collections import PolyCollection
 
 from optimetal.evaluation.metrics import material_metrics
 from optimetal.optics.grid import ENERGY, NUM_ENERGIES
-from optimetal.plots import evaluation, labels, style
+from optimetal.plots import evaluation, labels
 
 NUM = 30
 RNG = np.random.default_rng(3)
@@ -24,19 +24,6 @@ def arrays(noise: float) -> dict[str, np.ndarray]:
 
 TARGETS, PREDICTIONS = arrays(0), arrays(0.05)
 TABLE = material_metrics(PREDICTIONS, TARGETS, compositions=[f"Cu{n}Au" for n in range(2, 32)])
-
-
-@pytest.fixture(autouse=True)
-def _paper_style():
-    mpl.use("Agg")
-    with plt.style.context(style.STYLE):
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.subplots()[1]
 
 
 def first(num: int, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

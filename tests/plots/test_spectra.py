@@ -1,6 +1,5 @@
 """Spectra and swatches: what is drawn, and what is refused. Also size, storage and labels."""
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -10,19 +9,6 @@ from matplotlib.patches import Rectangle
 
 from optimetal.optics.grid import ENERGY, NUM_ENERGIES
 from optimetal.plots import labels, spectra, style
-
-
-@pytest.fixture(autouse=True)
-def _paper_style():
-    mpl.use("Agg")
-    with plt.style.context(style.STYLE):
-        yield
-    plt.close("all")
-
-
-@pytest.fixture
-def ax():
-    return plt.subplots()[1]
 
 
 def spectrum(shift: float = 0.0) -> np.ndarray:
