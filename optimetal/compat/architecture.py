@@ -45,17 +45,13 @@ _SHARED: Final = {
 }
 _GAUSSIANS: Final = {"type": "gaussian", "num_basis": 64, "basis_width": 2.0}
 _ATTENTION: Final = {"type": "transformer", "heads": 4}
+_TWO_BODY: Final = {**_SHARED, "edge_embedding_dict": {**_GAUSSIANS, "apply_envelope": True}}
 _ARCHITECTURES: Final = {
     "optimate": {},
-    "optimetal_2b": {
-        **_SHARED,
-        "edge_embedding_dict": {**_GAUSSIANS, "apply_envelope": True},
-        "message_passing_dict": {**_ATTENTION, "num_layers": 2},
-    },
+    "optimetal_2b": {**_TWO_BODY, "message_passing_dict": {**_ATTENTION, "num_layers": 2}},
     "optimetal_2b_no_residual": {
-        **_SHARED,
-        "edge_embedding_dict": REQUIRED,
-        "message_passing_dict": REQUIRED,
+        **_TWO_BODY,
+        "message_passing_dict": {"type": "gatv2", "heads": 4, "num_layers": 2},
     },
     "optimetal_3b": {
         **_SHARED,
@@ -68,6 +64,8 @@ _ARCHITECTURES: Final = {
         },
     },
 }
+_PAIR_CUTOFF: Final = 4.0
+"""Å; longest edge of a three-body pair in every published graph."""
 
 
 def architecture_from_published(architecture: Section) -> Architecture:
@@ -83,7 +81,9 @@ def architecture_from_published(architecture: Section) -> Architecture:
     """
     if isinstance(architecture, Mapping):  # what follows names the fault where it is none
         given = {key: value for key, value in architecture.items() if value is not None}
-        architecture = {**given, "type": str(architecture.get("type")).lower()}
+        kind = str(architecture.get("type")).lower()
+        # the published OptiMate is built from nothing but its type, whatever else is given
+        architecture = {"type": kind} if kind == "optimate" else {**given, "type": kind}
     kind, values = read_typed("architecture", architecture, _ARCHITECTURES)
     return TypeAdapter(Architecture).validate_python({"type": kind, **_translate(kind, values)})
 
@@ -116,10 +116,10 @@ def _interaction(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         return _triplet_block(given)
     if kind == "optimetal_2b":
         section = _convolution("message_passing_dict", given, num_layers=REQUIRED)
-    else:  # was never validated: only two keys have an effect, others do no harm
+    else:  # was hardly validated: only these keys have an effect, others do no harm
         section = given["message_passing_dict"]
-        known = {"num_layers": REQUIRED, "heads": REQUIRED}
-        section = read("message_passing_dict", section, known, ignored=section)
+        known = {"gatv2": {"num_layers": REQUIRED, "heads": REQUIRED}}
+        _, section = read_typed("message_passing_dict", section, known, ignored=section)
     return {"message_passing": section}
 
 
@@ -129,11 +129,18 @@ def _triplet_block(given: dict[str, Any]) -> dict[str, Any]:
     block = read("triplet_block_dict", given["triplet_block_dict"], known)
     angle = read("angle_embedding_dict", given["angle_embedding_dict"], {"l_max": REQUIRED})
     return {
+        "triplet_cutoff": _pair_cutoff(given["twobody_cutoff"]),
         "angle_embedding": angle,
         "num_layers": block["num_layers"],
         "edge_message_passing": _convolution("edge_graph_mp_dict", block),
         "node_message_passing": _convolution("node_graph_mp_dict", block),
     }
+
+
+def _pair_cutoff(edge_cutoff: object) -> object:
+    """A published cutoff for edges may be the shorter one; pairs are made of what edges there are."""
+    shorter = isinstance(edge_cutoff, int | float) and edge_cutoff < _PAIR_CUTOFF
+    return edge_cutoff if shorter else _PAIR_CUTOFF
 
 
 def _convolution(name: str, sections: Section, **more: object) -> dict[str, Any]:

@@ -161,7 +161,8 @@ class BesselEmbedding(nn.Module):
     def forward(self, edge_length: Tensor) -> Tensor:
         """(num_edges,) lengths in Å to (num_edges, num_basis)."""
         length = edge_length[:, None]
-        phase = self.bessel_weights * (length / self.cutoff)
+        # in the published order: a phase of many periods keeps its rounding error
+        phase = self.bessel_weights * length / self.cutoff
         basis = math.sqrt(2 / self.cutoff) * phase.sin() / length
         return basis if self.envelope is None else basis * self.envelope(length)
 

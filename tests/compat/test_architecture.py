@@ -61,11 +61,31 @@ def test_published_defaults_of_what_is_left_out():
     )
     assert two_body.message_passing == settings.TransformerLayers(heads=4, hidden_multiplier=4)
     assert two_body.spectra_dim == 2048
+    plain = architecture_from_published({"type": "optimetal_2b_no_residual"})
+    assert plain.edge_embedding == two_body.edge_embedding
+    assert plain.message_passing == settings.PlainGATv2Layers(heads=4, num_layers=2)
     three_body = architecture_from_published({"type": "optimetal_3b"})
     assert three_body.edge_embedding.envelope_exponent is None
     assert three_body.node_message_passing == settings.Transformer(heads=4, hidden_multiplier=4)
     assert three_body.angle_embedding.l_max == 3
     assert architecture_from_published({"type": "optimate"}) == settings.OptiMate()
+
+
+def test_optimate_has_no_settings():
+    given = {"type": "OptiMate", "twobody_cutoff": 6.0, "hidden_dim": 8}
+    assert architecture_from_published(given) == settings.OptiMate()
+
+
+@pytest.mark.parametrize(("cutoff", "pairs"), [(3.5, 3.5), (4, 4.0), (6.0, 4.0)])
+def test_pairs_are_made_of_the_edges_there_are(cutoff, pairs):
+    network = architecture_from_published({"type": "optimetal_3b", "twobody_cutoff": cutoff})
+    assert (network.cutoff, network.triplet_cutoff) == (cutoff, pairs)
+
+
+def test_plain_network_takes_graph_attention_only(edited):
+    plain = edited(type="optimetal_2b_no_residual", message_passing_dict={"type": "transformer"})
+    with pytest.raises(ValueError, match=r"unknown type 'transformer'.*known are gatv2"):
+        architecture_from_published(plain)
 
 
 def test_layers_within_a_triplet_layer_are_always_one():
