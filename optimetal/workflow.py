@@ -10,9 +10,12 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextmanager
 def logged(path: str) -> Iterator[None]:
-    """Send the library's log lines, warnings and any uncaught error of a script to the rule's log file."""
+    """Send the library's log lines, warnings and any uncaught error of a script to the rule's log file.
+
+    It is appended to, so that the log of an interrupted training goes on.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(filename=path, filemode="w", level=logging.INFO, format=FORMAT, force=True)
+    logging.basicConfig(filename=path, level=logging.INFO, format=FORMAT, force=True)
     logging.captureWarnings(True)
     try:
         yield

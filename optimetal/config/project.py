@@ -5,6 +5,7 @@ figures.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic import (
@@ -140,6 +141,13 @@ class StudySettings(Settings):
         description="Axis along which scaling laws are fitted to this study; grid: both.",
     )
 
+    @field_validator("models", "num_train", "widths", "learning_rate_exponents", "seeds")
+    @classmethod
+    def _each_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if repeated := sorted({value for value in values if values.count(value) > 1}):
+            raise ValueError(f"expected each value once, got {repeated} several times")
+        return values
+
 
 class EvaluationSettings(Settings):
     """Which trained models are tested: the largest training set of a study, each seed and the ensemble."""
@@ -156,11 +164,13 @@ class ScalingSettings(Settings):
     grid_laws: tuple[str, ...] = Field(
         default=tuple(GRID_LAWS), description=f"Any of {', '.join(GRID_LAWS)}."
     )
-    data_law: str = Field(
-        default="broken", description="Law drawn in the figure over D. Published: broken."
+    data_law: str | None = Field(
+        default=None,
+        description="Law drawn over D, one of `laws`; none: broken, or else the first. Published: broken.",
     )
-    parameter_law: str = Field(
-        default="power_floor", description="Law drawn over N. Published: power_floor."
+    parameter_law: str | None = Field(
+        default=None,
+        description="Law drawn over N; none: power_floor, or else the first. Published: power_floor.",
     )
     published_solver: bool = Field(
         default=False,
@@ -176,12 +186,14 @@ class ScalingSettings(Settings):
         known = {
             "laws": (self.laws, LAWS),
             "grid_laws": (self.grid_laws, GRID_LAWS),
-            "data_law": ((self.data_law,), self.laws),
-            "parameter_law": ((self.parameter_law,), self.laws),
+            "data_law": ((self.data_law,), (*self.laws, None)),
+            "parameter_law": ((self.parameter_law,), (*self.laws, None)),
         }
         for key, (names, names_known) in known.items():
             if unknown := sorted(set(names) - set(names_known)):
-                raise ValueError(f"`{key}`: unknown {unknown}; known: {', '.join(names_known)}")
+                raise ValueError(
+                    f"`{key}`: unknown {unknown}; known: {', '.join(filter(None, names_known))}"
+                )
         return self
 
 
@@ -238,7 +250,9 @@ class Project(Settings):
             try:
                 self.training_of(model)
             except ValidationError as error:
-                raise ValueError(f"`models.{model}.training`: {_listing(error)}") from error
+                raise ValueError(
+                    f"`models.{model}.training`: {_listing(error, TrainingSettings)}"
+                ) from error
         return self
 
     @model_validator(mode="after")
@@ -251,6 +265,20 @@ class Project(Settings):
                         f"`models.{name}.architecture.{key}` is {ours} Å, but the graphs are built with {theirs} Å: "
                         f"set `graphs.{key}` too"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _crystals_suffice(self) -> "Project":
+        if self.database.source != "surrogate":
+            return self  # their number is not known yet; a training that wants too many says so
+        share, available = self.splits.ratios[0], self.database.surrogate.num_crystals
+        for name, study in self.studies.items():
+            if (most := max(study.num_train)) > share * available * 1.1:
+                raise ValueError(
+                    f"`studies.{name}.num_train`: {most} training crystals are wanted, but the train share "
+                    f"{share:g} of {available} surrogate crystals is about {share * available:.0f}: raise "
+                    "`database.surrogate.num_crystals` or ask for fewer"
+                )
         return self
 
     @model_validator(mode="after")
@@ -285,14 +313,32 @@ def validated(kind: type[Root], config: Mapping[str, Any]) -> Root:
     try:
         return kind.model_validate(config)
     except ValidationError as error:
-        raise ConfigurationError(f"The configuration has errors:\n{_listing(error)}") from error
+        raise ConfigurationError(
+            f"The configuration has errors:\n{_listing(error, kind)}"
+        ) from error
 
 
-def _listing(error: ValidationError) -> str:
+def _listing(error: ValidationError, kind: type[Settings]) -> str:
     """One line per fault: key, reason, and what came."""
     lines = []
     for fault in error.errors(include_url=False):
-        key = ".".join(map(str, fault["loc"])) or "configuration"
+        key = ".".join(map(str, fault["loc"]))
         came = "" if isinstance(fault["input"], Mapping) else f", got {fault['input']!r}"
-        lines.append(f"  {key}: {fault['msg']}{came}")
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"  {key}: unknown key{_likely_key(str(fault['loc'][-1]), kind)}")
+        elif fault["type"] == "value_error":  # one of our own: it says what came
+            lines.append(
+                f"  {key + ': ' if key else ''}{fault.get('ctx', {}).get('error', fault['msg'])}"
+            )
+        else:
+            lines.append(f"  {key}: {fault['msg']}{came}")
     return "\n".join(lines)
+
+
+def _likely_key(key: str, kind: type[Settings]) -> str:
+    """The known key that was probably meant."""
+    schema = kind.model_json_schema()
+    sections = [schema, *schema["$defs"].values()]
+    known = {name for section in sections for name in section.get("properties", {})}
+    close = get_close_matches(key, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else "; see config/README.md for all keys"

@@ -67,6 +67,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) and hasattr(value, "type"):
+        return f"`{{type: {value.type}}}`"  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(value, BaseModel) or value is PydanticUndefined:
         return "see below"
     return "none" if value in (None, (), {}) else f"`{_plain(value)}`"

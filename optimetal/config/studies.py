@@ -70,8 +70,11 @@ class ScalingPlan:
 
     def drawn_law(self, study: str) -> str:
         """Law of the main figure of a study along one axis."""
+        scaling = self.scaling
         over_data = self.studies[study].fit == "num_train"
-        return self.scaling.data_law if over_data else self.scaling.parameter_law
+        chosen = scaling.data_law if over_data else scaling.parameter_law
+        usual = "broken" if over_data else "power_floor"
+        return chosen or (usual if usual in scaling.laws else scaling.laws[0])
 
     def learning_rates(self) -> list[str]:
         """Studies that vary the exponent of the learning-rate rule."""

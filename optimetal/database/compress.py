@@ -65,6 +65,7 @@ def _good(
         log.warning("%s is left out (%s: %s)", outcome.file, outcome.reason, outcome.detail)
         if len(bad) > max_bad:
             raise ValueError(
-                f"More than {max_bad:g} bad entries (`database.max_bad_share`), the last one {outcome.file} "
-                f"({outcome.reason}: {outcome.detail}): see the quarantine table."
+                f"{len(bad)} entries are bad, {max_bad:g} are allowed (`database.max_bad_share` of all); the last "
+                f"one is {outcome.file} ({outcome.reason}: {outcome.detail}). All are named in the log: mend or "
+                "remove them, or raise the share."
             )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,9 +25,9 @@ def collect_runs(
         list of the studies it belongs to.
 
     Raises:
-        ValueError: If surrogate and ab initio trainings would be mixed.
+        ValueError: If a file is damaged, or surrogate and ab initio trainings would be mixed.
     """
-    runs = pd.DataFrame([json.loads(Path(file).read_text()) for file in metrics_files])
+    runs = pd.DataFrame([_outcome(Path(file)) for file in metrics_files])
     runs = runs.sort_values("run", ignore_index=True)
     sources = sorted(set(runs["source"]))
     if len(sources) > 1:
@@ -37,3 +38,13 @@ def collect_runs(
         [study for study, names in members.items() if run in names] for run in runs["run"]
     ]
     return runs
+
+
+def _outcome(file: Path) -> dict[str, Any]:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f"Expected the outcome of a training in {file}, got something else ({error}): delete this folder and start "
+            "again."
+        ) from error

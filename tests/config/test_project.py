@@ -49,7 +49,7 @@ def spoil(config, key, value):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("trianing", {}, "trianing: Extra inputs are not permitted"),
+        ("trianing", {}, "trianing: unknown key; did you mean .training."),
         ("training.epochs", 0, "training.epochs: Input should be greater than 0, got 0"),
         ("training.best_from_epoch", 3, "less than `epochs`, got 3 and 3"),
         ("training.schedule", {"type": "linear"}, "training.schedule"),
@@ -57,7 +57,7 @@ def spoil(config, key, value):
         ("database", {"source": "folder"}, "`folder` must be given"),
         ("database.surrogate", {"elements": ["Xx"]}, "unknown element Xx"),
         ("splits", {"ratios": [0.8, 0.1, 0.2]}, "sum to 1, got 1.1"),
-        ("models.small.training", {"lr": 1}, "models.small.training.*lr: Extra inputs"),
+        ("models.small.training", {"lr": 1}, "models.small.training.*lr: unknown key"),
         ("models.small.architecture.hidden_dim", 9, "divisible by `heads`, got 9 and 2"),
         ("models.small.architecture.type", "cgcnn", "models.small.architecture.*cgcnn"),
         ("models.small.learning_rate_exponent", 1.0, "needs a `reference_width`"),
@@ -66,7 +66,13 @@ def spoil(config, key, value):
         ("evaluation.study", "grid", "evaluation.study.*unknown ..grid..; known: data_scaling"),
         ("evaluation.models", ["x"], "evaluation.models.*known: small"),
         ("scaling", {"laws": ["cubic"]}, "unknown ..cubic..; known: power"),
-        ("scaling", {"laws": ["power"]}, "`data_law`: unknown ..broken.."),
+        (
+            "scaling",
+            {"laws": ["power"], "data_law": "broken"},
+            "`data_law`: unknown ..broken..; known: power$",
+        ),
+        ("studies.data_scaling.seeds", [1, 1], r"seeds: expected each value once, got \[1\]"),
+        ("studies.data_scaling.num_train", [500], "num_train`: 500 .*of 400 .*about 320"),
         ("plots", {"metrics": ["beauty"]}, "unknown ..beauty..; known: loss"),
     ],
 )

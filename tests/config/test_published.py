@@ -38,10 +38,10 @@ def test_the_studies_are_those_of_the_paper():
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"published": {"comit": "0"}}, "published.comit: Extra inputs are not permitted"),
+        ({"published": {"comit": "0"}}, "published.comit: unknown key; did you mean .commit"),
         ({"published": {"commit": "main"}}, "published.commit: .*got 'main'"),
         ({"scaling": {"laws": ["cubic"]}}, "unknown ..cubic..; known: power"),
-        ({"database": {}}, "database: Extra inputs"),
+        ({"database": {}}, "database: unknown key"),
     ],
 )
 def test_errors_name_the_key(config, section, message):

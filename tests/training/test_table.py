@@ -35,3 +35,10 @@ def test_kinds_of_data_are_not_mixed(tmp_path):
     files = [write(tmp_path, "a/one"), write(tmp_path, "a/two", source="surrogate, not ab initio")]
     with pytest.raises(ValueError, match="one kind of data"):
         collect_runs(files, {"data": ["a/one"]}, {"a": "A"})
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    file = write(tmp_path, "a/one")
+    file.write_text("{")
+    with pytest.raises(ValueError, match=r"one/metrics.json.*delete this folder"):
+        collect_runs([file], {"data": ["a/one"]}, {"a": "A"})

@@ -126,4 +126,4 @@ def test_without_a_folder_they_are_downloaded_and_errors_say_from_where(tmp_path
 def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path):
     code, output = snakemake(tmp_path, foldr="x")
     assert code != 0
-    assert "published.foldr: Extra inputs are not permitted" in output
+    assert "published.foldr: unknown key" in output

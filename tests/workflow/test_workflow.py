@@ -151,7 +151,7 @@ def test_the_report_is_one_file_with_all_figures(study):
 def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path):
     code, output = snakemake(tmp_path, "--dry-run", "--config", "trainign={'epochs': 3}")
     assert code != 0
-    assert "trainign: Extra inputs are not permitted" in output
+    assert "trainign: unknown key; did you mean 'training'?" in output
 
 
 def test_a_bad_value_stops_the_run_and_is_named(tmp_path):

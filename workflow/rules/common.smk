@@ -78,7 +78,10 @@ def any_of(names):
 
 
 def library(*modules):
-    """Source files of the library, listed as input so that editing them reruns the (cheap) rule."""
+    """Source files of the library, listed as input so that editing them reruns the rule.
+
+    For cheap rules after the trainings only: all trainings would follow what comes before them.
+    """
     root = Path(optimetal.__file__).parent
     return [str(root / module) for module in modules]
 

@@ -27,7 +27,6 @@ rule compress:
             if PROJECT.database.source == "surrogate"
             else []
         ),
-        code=library("database/entries.py", "database/store.py", "database/compress.py"),
     output:
         records="<results>/dataset/records.h5",
         quarantine=report(
@@ -56,7 +55,6 @@ rule compress:
 rule split:
     input:
         records=rules.compress.output.records,
-        code=library("database/splits.py", "database/store.py"),
     output:
         train="<results>/dataset/train.h5",
         val="<results>/dataset/val.h5",

@@ -4,13 +4,6 @@
 rule graphs:
     input:
         records="<results>/dataset/{split}.h5",
-        code=library(
-            "graphs/neighbours.py",
-            "graphs/quotient.py",
-            "graphs/packed.py",
-            "graphs/build.py",
-            "optics/color.py",
-        ),
     output:
         graphs="<results>/graphs/{split}.h5",
     log:
