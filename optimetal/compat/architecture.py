@@ -118,6 +118,8 @@ def _interaction(kind: str, given: dict[str, Any]) -> dict[str, Any]:
         section = _convolution("message_passing_dict", given, num_layers=REQUIRED)
     else:  # was hardly validated: only these keys have an effect, others do no harm
         section = given["message_passing_dict"]
+        if isinstance(section, Mapping):
+            section = {"type": "gatv2", **section}  # the only type; it may be left out
         known = {"gatv2": {"num_layers": REQUIRED, "heads": REQUIRED}}
         _, section = read_typed("message_passing_dict", section, known, ignored=section)
     return {"message_passing": section}
