@@ -62,5 +62,5 @@ def convert_checkpoint(
         from optimetal.models.weights import save_model
 
         model, architecture, card = load_published_checkpoint(old)
-        save_model(model, architecture, new, card)
+        save_model(model, new, card)
         typer.echo(f"wrote {new}: {architecture.type}, epoch {card['epoch']}")

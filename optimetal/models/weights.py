@@ -19,20 +19,17 @@ FORMAT: Final = "optimetal-model-1"
 _ARCHITECTURE: Final = TypeAdapter(Architecture)
 
 
-def save_model(
-    model: CrystalNetwork, architecture: Architecture, path: str | Path, card: Mapping[str, Any]
-) -> None:
+def save_model(model: CrystalNetwork, path: str | Path, card: Mapping[str, Any]) -> None:
     """Write weights, architecture and model card to one file.
 
     Args:
-        model: The network.
-        architecture: What it was built from.
+        model: The network, which knows what it was built from.
         path: File to write, by convention ``*.safetensors``.
         card: What a user must know: data, metrics, version, commit; plain JSON.
     """
     metadata = {
         "format": FORMAT,
-        "architecture": architecture.model_dump_json(),
+        "architecture": model.architecture.model_dump_json(),
         "card": json.dumps(card),
     }
     state = {name: value.contiguous() for name, value in model.state_dict().items()}

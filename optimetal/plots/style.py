@@ -44,6 +44,35 @@ def figure_size(columns: Literal[1, 2] = 1, aspect: float = 0.75) -> tuple[float
     return width, width * aspect
 
 
+def panels(
+    count: int, columns: Literal[1, 2] = 2, aspect: float = 0.72, *, share_axes: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Figure with so many panels, row by row; places left over stay empty.
+
+    Args:
+        count: Number of panels.
+        columns: Panels side by side, each as wide as a journal column.
+        aspect: Height divided by width of a panel.
+        share_axes: Whether all panels have the same limits.
+
+    Returns:
+        The figure and its ``count`` axes.
+    """
+    rows = -(-count // columns)
+    fig, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=figure_size(columns, aspect * rows / columns),
+        sharex=share_axes,
+        sharey=share_axes,
+        squeeze=False,
+    )
+    axes = list(grid.flat)
+    for ax in axes[count:]:
+        ax.set_axis_off()
+    return fig, axes[:count]
+
+
 def save(fig: Figure, path_stem: str | Path) -> tuple[Path, Path]:
     """Write a figure as vector PDF and as PNG, each whole or not at all.
 

@@ -322,7 +322,7 @@ def train(run: Run, train_graphs: PackedGraphs, val_graphs: PackedGraphs, folder
     with whole_file(folder / "history.csv") as temporary:
         pd.DataFrame(progress.history).to_csv(temporary, index=False)
     trainer.model.load_state_dict(progress.best_weights)
-    save_model(trainer.model, run.architecture, folder / "model.safetensors", card=metrics)
+    save_model(trainer.model, folder / "model.safetensors", card=metrics)
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2))
     checkpoint.unlink(missing_ok=True)
 

@@ -110,10 +110,10 @@ def test_members_are_loaded_by_seed_and_must_agree(members, tmp_path, small_arch
     files = []
     for seed, model in members.items():
         files.append(tmp_path / f"{seed}.safetensors")
-        save_model(model, model.architecture, files[-1], {"seed": int(seed), "num_train": 4})
+        save_model(model, files[-1], {"seed": int(seed), "num_train": 4})
     assert list(load_members(files)) == ["1", "2"]
     other = small_architectures["2b_cgconv"]
-    save_model(build_model(other), other, tmp_path / "x.safetensors", {"seed": 3, "num_train": 4})
+    save_model(build_model(other), tmp_path / "x.safetensors", {"seed": 3, "num_train": 4})
     with pytest.raises(ValueError, match="differ in the seed alone"):
         load_members([*files, tmp_path / "x.safetensors"])
 

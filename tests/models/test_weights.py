@@ -11,7 +11,7 @@ from optimetal.models.weights import FORMAT, load_model, save_model
 def test_a_network_comes_back_with_its_card(architecture, tmp_path, random_batch):
     torch.manual_seed(0)
     model = build_model(architecture).eval()
-    save_model(model, architecture, tmp_path / "m.safetensors", {"seed": 1, "source": "test"})
+    save_model(model, tmp_path / "m.safetensors", {"seed": 1, "source": "test"})
     loaded, same_architecture, card = load_model(tmp_path / "m.safetensors")
     assert (same_architecture, card) == (architecture, {"seed": 1, "source": "test"})
     batch = random_batch(dtype=torch.float32)

@@ -122,3 +122,16 @@ def test_labels_carry_units_and_unknown_keys_are_refused():
     assert labels.formula("MnAlCu2") == "MnAlCu$_{\\mathrm{2}}$"
     with pytest.raises(ValueError, match="no label for 'enrgy'"):
         labels.label("enrgy")
+
+
+def test_panels_are_as_many_as_asked_for_and_the_rest_is_empty():
+    fig, axes = style.panels(3, aspect=0.5)
+    assert len(axes) == 3
+    assert [ax.axison for ax in fig.axes] == [True, True, True, False]
+    np.testing.assert_allclose(fig.get_size_inches(), style.figure_size(2, 0.5))
+
+
+def test_a_single_panel_is_one_column_wide():
+    fig, axes = style.panels(1, columns=1, aspect=0.5)
+    assert len(axes) == len(fig.axes) == 1
+    np.testing.assert_allclose(fig.get_size_inches(), style.figure_size(1, 0.5))

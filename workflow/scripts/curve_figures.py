@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from optimetal.plots import style
@@ -20,19 +19,8 @@ def main(runs: pd.DataFrame, fits: pd.DataFrame, axis: str, law: str, folder: Pa
     loss_scaling(measured, fits, ax, law=law, source_note=note)
     style.save(fig, folder / "scaling")
 
-    num_laws = fits["law"].nunique()
-    rows = -(-num_laws // 2)
-    fig, axes = plt.subplots(
-        rows,
-        2,
-        figsize=style.figure_size(2, 0.36 * rows),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-    )
-    trial_laws(measured, fits, axes.flat[:num_laws], source_note=note)
-    for ax in np.ravel(axes)[num_laws:]:
-        ax.set_axis_off()
+    fig, axes = style.panels(fits["law"].nunique(), share_axes=True)
+    trial_laws(measured, fits, axes, source_note=note)
     style.save(fig, folder / "laws")
 
     fig, ax = plt.subplots(figsize=style.figure_size(1, 0.8))

@@ -48,12 +48,9 @@ def main(materials: str, predictions: str, folder: Path, settings: PlotSettings)
 
 
 def draw_histograms(table: pd.DataFrame, settings: PlotSettings, folder: Path, note: str) -> None:
-    rows = -(-len(settings.metrics) // 2)
-    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.36 * rows), squeeze=False)
-    for ax, metric in zip(axes.flat, settings.metrics, strict=False):
+    fig, axes = style.panels(len(settings.metrics))
+    for ax, metric in zip(axes, settings.metrics, strict=True):
         draw_histogram(ax, table, metric, num_bins=int(np.clip(len(table) // 4, 10, 50)))
-    for ax in np.ravel(axes)[len(settings.metrics) :]:
-        ax.set_axis_off()
     style.add_source_note(fig, note)
     style.save(fig, folder / "histograms")
 

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from optimetal.evaluation.results import ENSEMBLE
@@ -24,12 +22,9 @@ def write_tables(summaries: dict[str, dict], stem: Path, note: str) -> None:
 
 def draw(materials: dict[str, pd.DataFrame], metrics: list[str], stem: Path, note: str) -> None:
     style.use()
-    rows = -(-len(metrics) // 2)
-    fig, axes = plt.subplots(rows, 2, figsize=style.figure_size(2, 0.42 * rows), squeeze=False)
-    for ax, metric in zip(axes.flat, metrics, strict=False):
+    fig, axes = style.panels(len(metrics), aspect=0.84)
+    for ax, metric in zip(axes, metrics, strict=True):
         draw_violins(ax, materials, metric)
-    for ax in np.ravel(axes)[len(metrics) :]:
-        ax.set_axis_off()
     style.add_source_note(fig, note)
     style.save(fig, stem)
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from optimetal.plots import style
@@ -16,17 +14,12 @@ def main(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], stem: Path) -> 
     style.use()
     runs = runs[runs["seed"] == runs["seed"].min()].sort_values(["num_train", "num_params", "lr"])
     models = list(dict.fromkeys(runs["model"]))
-    columns = min(2, len(models))
-    rows = -(-len(models) // columns)
-    size = style.figure_size(columns, 0.72 * rows / columns)
-    fig, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for ax, model in zip(axes.flat, models, strict=False):
+    fig, axes = style.panels(len(models), columns=min(2, len(models)))
+    for ax, model in zip(axes, models, strict=True):
         of_model = runs[runs["model"] == model]
         curves = [histories[run] for run in of_model["run"]]
         draw_learning_curves(ax, dict(zip(curve_names(of_model), curves, strict=True)))
         ax.set_title(of_model["label"].iloc[0], loc="left")
-    for ax in np.ravel(axes)[len(models) :]:
-        ax.set_axis_off()
     style.add_source_note(fig, runs["source"].iloc[0])
     style.save(fig, stem)
 
