@@ -10,7 +10,7 @@ import torch.nn.functional as F
 import torch_geometric.nn as pyg
 from torch import Tensor
 
-from optimetal.layers.rows import sum_rows, take_rows, weighted_softmax
+from optimetal.layers.rows import SharedRows, map_rows, sum_rows, take_rows, weighted_softmax
 
 
 class _DirectForward:
@@ -28,7 +28,11 @@ class CGConv(_DirectForward, pyg.CGConv):
         super().__init__(channels, dim=channels)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor | None = None,
     ) -> Tensor:
         """Add the gated sum of the neighbours to each node.
 
@@ -70,7 +74,11 @@ class GATv2Conv(_DirectForward, pyg.GATv2Conv):
         )
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor | None = None,
     ) -> Tensor:
         """Attend to the neighbours.
 
@@ -86,7 +94,7 @@ class GATv2Conv(_DirectForward, pyg.GATv2Conv):
         heads = (-1, self.heads, self.out_channels)
         source, target = edge_index
         value = take_rows(self.lin_l(x), source)
-        hidden = value + take_rows(self.lin_r(x), target) + self.lin_edge(edge_attr)
+        hidden = value + take_rows(self.lin_r(x), target) + map_rows(self.lin_edge, edge_attr)
         hidden = F.leaky_relu(hidden, self.negative_slope).view(heads)
         logits = (hidden * self.att).sum(2)  # (num_edges, heads)
         attention = weighted_softmax(logits, multiplicity, target, x.size(0))
@@ -106,7 +114,11 @@ class TransformerConv(_DirectForward, pyg.TransformerConv):
         super().__init__(channels, channels // heads, heads, beta=True, edge_dim=channels)
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor | None = None,
     ) -> Tensor:
         """Attend to the neighbours.
 
@@ -121,7 +133,7 @@ class TransformerConv(_DirectForward, pyg.TransformerConv):
         """
         heads = (-1, self.heads, self.out_channels)
         source, target = edge_index
-        edge = self.lin_edge(edge_attr)
+        edge = map_rows(self.lin_edge, edge_attr)
         query = take_rows(self.lin_query(x), target)
         key = take_rows(self.lin_key(x), source) + edge
         value = take_rows(self.lin_value(x), source) + edge
@@ -134,7 +146,9 @@ class TransformerConv(_DirectForward, pyg.TransformerConv):
         return out + gate * (skip - out)
 
 
-def linear_of_pair(weight: Tensor, bias: Tensor, x: Tensor, index: Tensor, attr: Tensor) -> Tensor:
+def linear_of_pair(
+    weight: Tensor, bias: Tensor, x: Tensor, index: Tensor, attr: Tensor | SharedRows
+) -> Tensor:
     """Linear map of the concatenation ``[x[index[0]], x[index[1]], attr]``, without building it.
 
     Args:
@@ -149,7 +163,7 @@ def linear_of_pair(weight: Tensor, bias: Tensor, x: Tensor, index: Tensor, attr:
     """
     first, second, own = weight.chunk(3, dim=1)
     return (
-        F.linear(attr, own, bias)
+        map_rows(lambda rows: F.linear(rows, own, bias), attr)
         + take_rows(F.linear(x, first), index[0])
         + take_rows(F.linear(x, second), index[1])
     )

@@ -6,7 +6,7 @@ from optimetal.config import architecture as settings
 from optimetal.layers.convolutions import CGConv, GATv2Conv, TransformerConv
 from optimetal.layers.mlp import MLP
 from optimetal.layers.norms import LayerNorm
-from optimetal.layers.rows import Rows
+from optimetal.layers.rows import Rows, SharedRows
 
 
 class MessagePassingLayer(nn.Module):
@@ -27,7 +27,12 @@ class MessagePassingLayer(nn.Module):
         self.norm = LayerNorm(hidden_dim)  # 3
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor, rows: Rows
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor,
+        rows: Rows,
     ) -> Tensor:
         """Update the nodes.
 
@@ -59,7 +64,12 @@ class MessagePassingBlock(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor, rows: Rows
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor,
+        rows: Rows,
     ) -> Tensor:
         """Update the nodes; arguments as those of one layer."""
         for layer in self.layers:
@@ -75,7 +85,12 @@ class PlainAttentionBlock(nn.ModuleList):
         super().__init__(convolution(config, hidden_dim) for _ in range(config.num_layers))
 
     def forward(
-        self, x: Tensor, edge_index: Tensor, edge_attr: Tensor, multiplicity: Tensor, rows: Rows
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        edge_attr: Tensor | SharedRows,
+        multiplicity: Tensor,
+        rows: Rows,
     ) -> Tensor:
         """Update the nodes; arguments as those of `MessagePassingLayer`, the populations unused."""
         for layer in self:

@@ -4,7 +4,7 @@ import torch_geometric.nn as pyg
 from torch import Tensor, nn
 
 from optimetal.layers.norms import BatchNorm
-from optimetal.layers.rows import Rows
+from optimetal.layers.rows import Population
 
 
 class MLP(pyg.MLP):
@@ -31,7 +31,7 @@ class MLP(pyg.MLP):
         super().__init__(channels, act=activation, norm=None)
         self.norms = nn.ModuleList(BatchNorm(hidden_channels) for _ in range(num_hidden))
 
-    def forward(self, x: Tensor, rows: Rows | None = None) -> Tensor:
+    def forward(self, x: Tensor, rows: Population | None = None) -> Tensor:
         """Map every row.
 
         Args:

@@ -8,7 +8,7 @@ import torch_geometric.nn as pyg
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from optimetal.layers.rows import Rows, sum_rows
+from optimetal.layers.rows import Population, Rows, sum_rows
 
 
 class BatchNorm(pyg.BatchNorm):
@@ -23,7 +23,7 @@ class BatchNorm(pyg.BatchNorm):
         """Same parameters and buffers as PyG's layer with its defaults."""
         super().__init__(in_channels, allow_single_element=True)
 
-    def forward(self, x: Tensor, rows: Rows | None = None) -> Tensor:
+    def forward(self, x: Tensor, rows: Population | None = None) -> Tensor:
         """Normalise each channel.
 
         Args:

@@ -5,23 +5,22 @@ In a quotient graph a row stands for several equal rows of the full graph. How m
 receiver is the *multiplicity*: it weights aggregation. Both are one throughout a full graph.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
+import torch
 from torch import Tensor
 from torch_geometric.utils import softmax
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Which crystal each row belongs to, and how many rows of the full graph it stands for."""
+class Population:
+    """How many rows of the full graphs each row of a batch stands for."""
 
-    graph: Tensor
-    """(num_rows,) int64, crystal of each row."""
     population: Tensor
     """(num_rows,) real, rows of the full graph that each row stands for."""
-    num_graphs: int
-    """Number of crystals B; some may have no row."""
 
     @cached_property
     def total(self) -> Tensor:
@@ -33,11 +32,69 @@ class Rows:
         """(num_rows, 1) share of each row in a mean over the batch."""
         return (self.population / self.total)[:, None]
 
+
+@dataclass(frozen=True)
+class Rows(Population):
+    """Which crystal each row belongs to, and how many rows of the full graph it stands for."""
+
+    graph: Tensor
+    """(num_rows,) int64, crystal of each row."""
+    num_graphs: int
+    """Number of crystals B; some may have no row."""
+
     @cached_property
     def share_of_graph(self) -> Tensor:
         """(num_rows,) share of each row in a mean over its crystal."""
         total = sum_rows(self.population, self.graph, self.num_graphs)
         return self.population / total.index_select(0, self.graph)
+
+
+@dataclass(frozen=True)
+class SharedRows:
+    """A matrix whose equal rows are stored, and worked on, once.
+
+    First features depend on an element, a length or a cosine alone, and few of these differ in a batch.
+    """
+
+    distinct: Tensor
+    """(num_distinct, d)."""
+    index: Tensor
+    """(num_rows,) int64, which of them each row is."""
+
+    @classmethod
+    def of_values(
+        cls, values: Tensor, population: Tensor, embed: Callable[[Tensor, Population], Tensor]
+    ) -> Self:
+        """Features of some values, computed once per distinct value.
+
+        Args:
+            values: (num_rows,).
+            population: (num_rows,) rows of the full graph that each row stands for.
+            embed: Distinct values (num_distinct,) and their populations -> (num_distinct, d).
+        """
+        distinct, index = torch.unique(values, return_inverse=True)
+        counted = Population(sum_rows(population, index, len(distinct)))
+        return cls(embed(distinct, counted), index)
+
+
+def all_rows(rows: Tensor | SharedRows) -> Tensor:
+    """The whole matrix, (num_rows, d)."""
+    return take_rows(rows.distinct, rows.index) if isinstance(rows, SharedRows) else rows
+
+
+def map_rows(function: Callable[[Tensor], Tensor], rows: Tensor | SharedRows) -> Tensor:
+    """A function of each row, evaluated once per distinct row.
+
+    Args:
+        function: (n, d) -> (n, d'), row by row.
+        rows: (num_rows, d).
+
+    Returns:
+        (num_rows, d').
+    """
+    if isinstance(rows, SharedRows):
+        return take_rows(function(rows.distinct), rows.index)
+    return function(rows)
 
 
 def take_rows(values: Tensor, index: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from optimetal.layers.convolutions import GATv2Conv
 from optimetal.layers.embeddings import GaussianEmbedding, GroupPeriodEmbedding
 from optimetal.layers.mlp import MLP
 from optimetal.layers.pooling import VectorAttentionPooling
-from optimetal.layers.rows import Rows
+from optimetal.layers.rows import Rows, SharedRows
 from optimetal.models.network import CrystalNetwork, Head, TrunkOutput
 from optimetal.tasks import Target, Task
 
@@ -44,9 +44,13 @@ class OptiMateTrunk(nn.Module):
 
     def forward(self, batch: GraphBatch) -> TrunkOutput:
         """One vector per crystal and node."""
-        nodes = Rows(batch.node_graph, batch.class_size, batch.num_graphs)
+        nodes = Rows(batch.class_size, batch.node_graph, batch.num_graphs)
         x = self.node_mlp(self.node_embedding(batch.atomic_numbers), nodes)  # 1
-        edge_attr = self.edge_embedding(batch.edge_length)
+        edge_attr = SharedRows.of_values(
+            batch.edge_length,
+            batch.edge_multiplicity,
+            lambda length, _: self.edge_embedding(length),
+        )
         edges = batch.edge_index, edge_attr, batch.edge_multiplicity
         x = self.gat_mp_2(self.gat_mp_1(x, *edges), *edges)  # 2
         return TrunkOutput(self.pooling(x, nodes), x)  # 3

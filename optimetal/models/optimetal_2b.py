@@ -1,6 +1,6 @@
 """OptiMetal2B: message passing along the edges between atoms."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from optimetal.config import architecture as settings
 from optimetal.graphs.batch import GraphBatch
@@ -8,7 +8,7 @@ from optimetal.layers.embeddings import edge_embedding, node_embedding
 from optimetal.layers.message_passing import MessagePassingBlock, PlainAttentionBlock
 from optimetal.layers.mlp import MLP
 from optimetal.layers.pooling import pooling
-from optimetal.layers.rows import Rows
+from optimetal.layers.rows import Rows, SharedRows, all_rows
 from optimetal.models.network import CrystalNetwork, Head, TrunkOutput
 from optimetal.tasks import Target, Task
 
@@ -35,11 +35,16 @@ class OptiMetal2BTrunk(nn.Module):
 
     def forward(self, batch: GraphBatch) -> TrunkOutput:
         """One vector per crystal and node."""
-        nodes = Rows(batch.node_graph, batch.class_size, batch.num_graphs)
-        edges = Rows(batch.edge_graph, batch.edge_population, batch.num_graphs)
-        x = self.node_mlp(self.node_embedding(batch.atomic_numbers), nodes)  # 1
-        edge_attr = self.edge_mlp(self.edge_embedding(batch.edge_length), edges)
-        x = self.mp_block(x, batch.edge_index, edge_attr, batch.edge_multiplicity, nodes)  # 2
+        nodes = Rows(batch.class_size, batch.node_graph, batch.num_graphs)
+        x = first_features(  # 1
+            self.node_embedding, self.node_mlp, batch.atomic_numbers, batch.class_size
+        )
+        edge_attr = first_features(
+            self.edge_embedding, self.edge_mlp, batch.edge_length, batch.edge_population
+        )
+        x = self.mp_block(  # 2
+            all_rows(x), batch.edge_index, edge_attr, batch.edge_multiplicity, nodes
+        )
         return TrunkOutput(self.pooling(x, nodes), x)  # 3
 
 
@@ -64,6 +69,22 @@ def embedding_mlp(embedding_dim: int, config: OptiMetal) -> MLP:
         config.hidden_dim,
         config.depth,
         config.activation,
+    )
+
+
+def first_features(
+    embedding: nn.Module, mlp: MLP, values: Tensor, population: Tensor
+) -> SharedRows:
+    """Embedding and MLP of elements, lengths or cosines, once per distinct value.
+
+    Args:
+        embedding: (n,) values to (n, embedding_dim).
+        mlp: From there to the width of the network.
+        values: (num_rows,).
+        population: (num_rows,) rows of the full graph that each row stands for.
+    """
+    return SharedRows.of_values(
+        values, population, lambda distinct, counted: mlp(embedding(distinct), counted)
     )
 
 

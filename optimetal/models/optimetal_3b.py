@@ -10,10 +10,13 @@ from optimetal.layers.message_passing import MessagePassingBlock
 from optimetal.layers.mlp import MLP
 from optimetal.layers.norms import LayerNorm
 from optimetal.layers.pooling import pooling
-from optimetal.layers.rows import Rows
+from optimetal.layers.rows import Rows, SharedRows, all_rows
 from optimetal.models.network import CrystalNetwork, TrunkOutput
-from optimetal.models.optimetal_2b import embedding_mlp, make_head
+from optimetal.models.optimetal_2b import embedding_mlp, first_features, make_head
 from optimetal.tasks import Task
+
+Features = tuple[Tensor, Tensor | SharedRows, Tensor | SharedRows]
+"""Features of atoms, edges and angles; those of edges and angles are shared before the first layer."""
 
 
 class PairUpdate(MLP):
@@ -23,8 +26,8 @@ class PairUpdate(MLP):
         """All features have ``channels`` entries."""
         super().__init__(3 * channels, channels, channels, num_hidden=0)
 
-    def forward(self, x: Tensor, index: Tensor, attr: Tensor) -> Tensor:
-        """Linear map of ``[x[index[0]], x[index[1]], attr]``.
+    def forward(self, x: Tensor, index: Tensor, attr: Tensor | SharedRows) -> Tensor:
+        """Change of the features of what connects: a linear map of ``[x[index[0]], x[index[1]], attr]``.
 
         Args:
             x: (num_ends, channels).
@@ -66,8 +69,8 @@ class TripletLayer(nn.Module):
         self,
         batch: GraphBatch,
         rows: tuple[Rows, Rows, Rows],
-        features: tuple[Tensor, Tensor, Tensor],
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        features: Features,
+    ) -> Features:
         """New features of atoms, edges and angles.
 
         Args:
@@ -78,9 +81,9 @@ class TripletLayer(nn.Module):
         nodes, edges, triplets = rows
         x, edge_attr, angle_attr = features
         edge_change = self.node_edge_mlp(x, batch.edge_index, edge_attr)  # 1
-        edge_attr = self.edge_norm(edge_attr + edge_change, edges)
+        edge_attr = self.edge_norm(all_rows(edge_attr) + edge_change, edges)
         angle_change = self.edge_angle_mlp(edge_attr, batch.triplet_index, angle_attr)  # 2
-        angle_attr = self.angle_norm(angle_attr + angle_change, triplets)
+        angle_attr = self.angle_norm(all_rows(angle_attr) + angle_change, triplets)
         edge_attr = self.edge_graph_mp(  # 3
             edge_attr, batch.triplet_index, angle_attr, batch.triplet_multiplicity, edges
         )
@@ -102,7 +105,7 @@ class TripletBlock(nn.Module):
         self,
         batch: GraphBatch,
         rows: tuple[Rows, Rows, Rows],
-        features: tuple[Tensor, Tensor, Tensor],
+        features: Features,
     ) -> Tensor:
         """(num_nodes, hidden_dim) atoms after the last layer; arguments as those of one layer."""
         for layer in self.layers:
@@ -132,14 +135,20 @@ class OptiMetal3BTrunk(nn.Module):
 
     def forward(self, batch: GraphBatch) -> TrunkOutput:
         """One vector per crystal and node."""
-        nodes = Rows(batch.node_graph, batch.class_size, batch.num_graphs)
-        edges = Rows(batch.edge_graph, batch.edge_population, batch.num_graphs)
-        triplets = Rows(batch.triplet_graph, batch.triplet_population, batch.num_graphs)
-        x = self.node_mlp(self.node_embedding(batch.atomic_numbers), nodes)  # 1
-        edge_attr = self.edge_mlp(self.edge_embedding(batch.edge_length), edges)
-        angle_attr = self.angle_mlp(self.angle_embedding(batch.triplet_cosine), triplets)
+        nodes = Rows(batch.class_size, batch.node_graph, batch.num_graphs)
+        edges = Rows(batch.edge_population, batch.edge_graph, batch.num_graphs)
+        triplets = Rows(batch.triplet_population, batch.triplet_graph, batch.num_graphs)
+        x = first_features(  # 1
+            self.node_embedding, self.node_mlp, batch.atomic_numbers, nodes.population
+        )
+        edge_attr = first_features(
+            self.edge_embedding, self.edge_mlp, batch.edge_length, edges.population
+        )
+        angle_attr = first_features(
+            self.angle_embedding, self.angle_mlp, batch.triplet_cosine, triplets.population
+        )
         x = self.triplet_block(  # 2
-            batch, (nodes, edges, triplets), (x, edge_attr, angle_attr)
+            batch, (nodes, edges, triplets), (all_rows(x), edge_attr, angle_attr)
         )
         return TrunkOutput(self.pooling(x, nodes), x)  # 3
 

@@ -12,7 +12,7 @@ from optimetal.layers.rows import Rows
 
 WIDTH = 8
 EDGE_INDEX = torch.tensor([[0, 1, 2, 2], [1, 0, 0, 1]])
-ROWS = Rows(torch.tensor([0, 0, 1]), torch.tensor([1.0, 2, 1]), 2)
+ROWS = Rows(torch.tensor([1.0, 2, 1]), torch.tensor([0, 0, 1]), 2)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ def test_is_pygs_where_every_row_stands_for_itself():
     theirs = pyg.MLP([5, 7, 7, 2], act="silu")
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(9, 5)
-    rows = Rows(torch.zeros(9, dtype=torch.int64), torch.ones(9), 1)
+    rows = Rows(torch.ones(9), torch.zeros(9, dtype=torch.int64), 1)
     assert_close(ours(x), theirs(x))
     theirs.load_state_dict(ours.state_dict())
     assert_close(ours(x, rows), theirs(x))

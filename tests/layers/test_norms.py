@@ -11,8 +11,8 @@ from optimetal.layers.rows import Rows
 CHANNELS = 3
 GRAPH = torch.tensor([0, 0, 0, 1, 1, 3])  # crystal 2 has no row
 TIMES = torch.tensor([2, 1, 3, 1, 4, 1])
-MERGED = Rows(GRAPH, TIMES.double(), 4)
-FULL = Rows(GRAPH.repeat_interleave(TIMES), torch.ones(12).double(), 4)
+MERGED = Rows(TIMES.double(), GRAPH, 4)
+FULL = Rows(torch.ones(12).double(), GRAPH.repeat_interleave(TIMES), 4)
 
 
 def displaced(norm: torch.nn.Module) -> torch.nn.Module:
@@ -40,7 +40,7 @@ def x():
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("rows", [None, Rows(GRAPH, torch.ones(6).double(), 4)])
+@pytest.mark.parametrize("rows", [None, Rows(torch.ones(6).double(), GRAPH, 4)])
 def test_batch_norm_of_a_full_graph_is_pygs(x, rows, training):
     ours, theirs = displaced(BatchNorm(CHANNELS)), displaced(pyg.BatchNorm(CHANNELS))
     assert ours.state_dict().keys() == theirs.state_dict().keys()
@@ -80,12 +80,12 @@ def test_gradients_are_those_of_finite_differences(x, layer):
 
 def test_layer_norm_of_a_full_graph_is_pygs(x):
     ours, theirs = displaced(LayerNorm(CHANNELS)), displaced(pyg.LayerNorm(CHANNELS))
-    ones = Rows(GRAPH, torch.ones(6).double(), 4)
+    ones = Rows(torch.ones(6).double(), GRAPH, 4)
     for mine, reference in zip(run(ours, x, ones), run(theirs, x, GRAPH, 4), strict=True):
         assert_close(mine, reference)
 
 
-@pytest.mark.parametrize("rows", [None, Rows(torch.tensor([0]), torch.ones(1).double(), 1)])
+@pytest.mark.parametrize("rows", [None, Rows(torch.ones(1).double(), torch.tensor([0]), 1)])
 def test_one_row_is_normalised_with_running_statistics_that_stay(x, rows):
     norm = displaced(BatchNorm(CHANNELS))
     before = copy.deepcopy(norm.state_dict())
@@ -95,7 +95,7 @@ def test_one_row_is_normalised_with_running_statistics_that_stay(x, rows):
 
 def test_one_row_that_stands_for_two_has_statistics(x):
     norm = displaced(BatchNorm(CHANNELS)).train()
-    out = norm(x[:1], Rows(torch.tensor([0]), torch.tensor([2.0]).double(), 1))
+    out = norm(x[:1], Rows(torch.tensor([2.0]).double(), torch.tensor([0]), 1))
     assert_close(out[0], norm.module.bias)
     assert norm.module.num_batches_tracked == 1
 
@@ -104,7 +104,7 @@ def test_one_row_that_stands_for_two_has_statistics(x):
 def test_nothing_to_normalise(layer):
     norm = layer(CHANNELS).train()
     x = torch.zeros(0, CHANNELS, requires_grad=True)
-    out = norm(x, Rows(torch.zeros(0, dtype=torch.int64), torch.zeros(0), 2))
+    out = norm(x, Rows(torch.zeros(0), torch.zeros(0, dtype=torch.int64), 2))
     out.sum().backward()
     assert out.shape == (0, CHANNELS)
     assert all(p.grad.isfinite().all() for p in norm.parameters())

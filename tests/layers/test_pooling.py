@@ -10,7 +10,7 @@ from optimetal.layers.rows import Rows
 CHANNELS = 4
 GRAPH = torch.tensor([0, 0, 0, 1, 2, 2])
 TIMES = torch.tensor([2, 1, 3, 1, 4, 1])
-ONES = Rows(GRAPH, torch.ones(6).double(), 3)
+ONES = Rows(torch.ones(6).double(), GRAPH, 3)
 CONFIGS = [
     settings.MeanPooling(),
     settings.ScalarAttentionPooling(),
@@ -28,8 +28,8 @@ def x():
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: c.type)
 def test_a_class_counts_as_often_as_it_has_atoms(x, config):
     layer = pooling(config, CHANNELS).double()
-    merged = layer(x, Rows(GRAPH, TIMES.double(), 3))
-    full_rows = Rows(GRAPH.repeat_interleave(TIMES), torch.ones(12).double(), 3)
+    merged = layer(x, Rows(TIMES.double(), GRAPH, 3))
+    full_rows = Rows(torch.ones(12).double(), GRAPH.repeat_interleave(TIMES), 3)
     assert merged.shape == (3, CHANNELS)
     assert_close(merged, layer(x.repeat_interleave(TIMES, 0), full_rows))
 
