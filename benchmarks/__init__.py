@@ -1,0 +1,1 @@
+"""Speed and memory of the library against the plain way of doing the same."""
