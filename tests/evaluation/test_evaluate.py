@@ -9,12 +9,17 @@ import torch
 
 from optimetal.config.training import TrainingSettings
 from optimetal.evaluation.evaluate import evaluate, load_members, predict
-from optimetal.evaluation.results import ENSEMBLE, read_predictions, save_evaluation
+from optimetal.evaluation.results import (
+    ENSEMBLE,
+    publish_members,
+    read_predictions,
+    save_evaluation,
+)
 from optimetal.evaluation.tables import evaluation_latex, evaluation_table
 from optimetal.graphs.neighbours import crystal_graph
 from optimetal.graphs.packed import pack
 from optimetal.models import build_model
-from optimetal.models.weights import save_model
+from optimetal.models.weights import read_card, save_model
 from optimetal.optics.grid import NUM_ENERGIES
 from optimetal.tasks import optics_task, task_loss
 
@@ -126,3 +131,23 @@ def test_tables_have_a_row_per_member(members, graphs):
     latex = evaluation_latex(table, "surrogate, not ab initio")
     assert latex.count(r"A \& B") == 3
     assert "surrogate, not ab initio" in latex
+
+
+def test_members_are_published_with_what_the_test_found(members, graphs, tmp_path):
+    files = []
+    for seed, model in members.items():
+        files.append(tmp_path / f"run{seed}.safetensors")
+        save_model(model, files[-1], {"seed": int(seed)})
+    evaluation = evaluate(members, graphs, TrainingSettings())
+    publish_members(files, evaluation.summary, "A model", tmp_path / "models")
+    rows = evaluation.materials.query("member == '2'")
+    card = read_card(tmp_path / "models" / "seed2.safetensors")
+    assert (card["label"], card["seed"], card["test"]["num_materials"]) == ("A model", 2, 5)
+    for name, column in {
+        "loss": "loss",
+        "eps_imag_mae": "eps_imag_mae",
+        "delta_e": "delta_e",
+    }.items():
+        assert card["test"][name] == pytest.approx(rows[column].mean())
+    assert card["test"]["drude_mae"] == pytest.approx(rows["drude_diff"].abs().mean())
+    assert card["test"]["drude_r2"] == evaluation.summary["2"]["drude_r2"]

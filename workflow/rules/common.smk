@@ -132,9 +132,10 @@ def training_files():
 
 
 def evaluation_files():
-    """Tables and figures of the tested ensembles."""
+    """Tables and figures of the tested ensembles, and their weights for predictions."""
     return [
         "<results>/tables/evaluation.csv",
+        *(f"<results>/models/{model}" for model in PLAN.tested),
         *(
             f"<results>/figures/evaluation/{ensemble}/{figure}.png"
             for ensemble in PLAN.tested.values()

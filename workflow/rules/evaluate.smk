@@ -26,6 +26,26 @@ rule evaluate:
         "../scripts/evaluate.py"
 
 
+rule tested_model:
+    input:
+        models=lambda wildcards: run_files(
+            PLAN.ensemble(PLAN.tested[wildcards.model]), "model.safetensors"
+        ),
+        metrics=lambda wildcards: (
+            f"<results>/evaluation/{PLAN.tested[wildcards.model]}/metrics.json"
+        ),
+        code=library("evaluation/results.py"),
+    output:
+        # found by `optimetal predict`; one file per seed
+        folder=directory("<results>/models/{model}"),
+    log:
+        "<logs>/tested_model/{model}.log",
+    params:
+        label=lambda wildcards: PROJECT.models[wildcards.model].label,
+    script:
+        "../scripts/tested_model.py"
+
+
 rule evaluation_summary:
     input:
         metrics=expand(
@@ -67,7 +87,7 @@ rule evaluation_figures:
     input:
         materials=rules.evaluate.output.materials,
         predictions=rules.evaluate.output.predictions,
-        code=library("plots/evaluation.py", "plots/spectra.py"),
+        code=library("evaluation/figures.py", "plots/evaluation.py", "plots/spectra.py"),
     output:
         *reported(
             {
