@@ -21,6 +21,7 @@ from optimetal.config.run import Run
 from optimetal.config.training import TrainingSettings
 from optimetal.database.splits import subset
 from optimetal.files import whole_file, write_text
+from optimetal.graphs.domain import domain_of
 from optimetal.graphs.packed import PackedGraphs
 from optimetal.models import CrystalNetwork, build_model
 from optimetal.models.weights import save_model
@@ -305,8 +306,8 @@ def train(run: Run, train_graphs: PackedGraphs, val_graphs: PackedGraphs, folder
     """Train one run and write its folder.
 
     ``config.json`` the run; ``history.csv`` one row per epoch; ``model.safetensors`` the best weights with their model
-    card; ``metrics.json`` the outcome, written last; ``tensorboard/``. A ``checkpoint.pt`` is there while the run
-    lasts.
+    card, the outcome and the domain of the crystals learned from; ``metrics.json`` the outcome, written last;
+    ``tensorboard/``. A ``checkpoint.pt`` is there while the run lasts.
 
     Args:
         run: What to train.
@@ -322,7 +323,8 @@ def train(run: Run, train_graphs: PackedGraphs, val_graphs: PackedGraphs, folder
     with whole_file(folder / "history.csv") as temporary:
         pd.DataFrame(progress.history).to_csv(temporary, index=False)
     trainer.model.load_state_dict(progress.best_weights)
-    save_model(trainer.model, folder / "model.safetensors", card=metrics)
+    domain = domain_of(trainer.train_graphs, trainer.train_crystals)
+    save_model(trainer.model, folder / "model.safetensors", metrics | {"domain": domain})
     write_text(folder / "metrics.json", json.dumps(metrics, indent=2))
     checkpoint.unlink(missing_ok=True)
 

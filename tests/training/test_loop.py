@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
+from optimetal.database.splits import subset
+from optimetal.graphs.domain import domain_of
 from optimetal.models.weights import load_model
 from optimetal.tasks import OPTICS
 from optimetal.training import loop
@@ -213,7 +215,8 @@ def test_a_finished_run_leaves_its_files(make_run, train_graphs, val_graphs, tmp
     assert metrics["val_loss"] == pytest.approx(metrics["val_eps"] + metrics["val_drude"])
     assert metrics["source"] == "invented"
     model, architecture, card = load_model(tmp_path / "model.safetensors")
-    assert (architecture, card) == (run.architecture, metrics)
+    domain = domain_of(train_graphs, subset(len(train_graphs), run.num_train))
+    assert (architecture, card) == (run.architecture, metrics | {"domain": domain})
     assert sum(p.numel() for p in model.parameters()) == metrics["num_params"]
 
 

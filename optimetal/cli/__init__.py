@@ -1,0 +1,192 @@
+"""The command ``optimetal``: what a person types; the workflow calls the library itself.
+
+Commands import what they need when they run, so that help and version come at once.
+"""
+
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from optimetal.cli.terminal import faults_in_one_line
+
+app = typer.Typer(
+    help="Optical spectra of metals from crystal structure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class Format(StrEnum):
+    """Formats of spectra."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+Device = Annotated[str, typer.Option(help="auto (the GPU when there is one), cpu, cuda, cuda:1.")]
+Model = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of a model (see `optimetal info`), *.safetensors file or folder of them; given "
+        "more than once, all become one ensemble. Without it: the model with the lowest loss in "
+        "its test.",
+    ),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"optimetal {version('optimetal')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Optical spectra of metals from crystal structure."""
+
+
+@app.command()
+def predict(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="CIF, POSCAR, vasprun.xml, JSON of pymatgen, extended XYZ and other formats of ASE "
+            "that are plain text; a folder stands for all such files in it and below.",
+        ),
+    ],
+    model: Model = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for summary.csv and all that is asked for."),
+    ] = None,
+    form: Annotated[
+        list[Format] | None,
+        typer.Option(
+            "--format",
+            help="Write spectra: csv or json, one file per crystal, or parquet, one file with one "
+            "row per crystal. May be given more than once.",
+        ),
+    ] = None,
+    quantities: Annotated[
+        str,
+        typer.Option(help="Spectra to write, of these; each with its uncertainty."),
+    ] = "eps,n,k,reflectivity,absorption,energy_loss,conductivity",
+    figure: Annotated[
+        bool, typer.Option("--figure", help="Draw each crystal's spectra, colour and facts.")
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Set measured n and k of refractiveindex.info beside the prediction, where there "
+            "are any for the composition.",
+        ),
+    ] = False,
+    passive: Annotated[
+        bool, typer.Option("--passive", help="Set negative interband Im ε (a gain) to 0.")
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes that read files. Without it: one per core, fewer for few files."
+        ),
+    ] = None,
+    device: Device = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Crystals per forward pass.")] = 64,
+) -> None:
+    """Predict optical spectra and colours of crystals.
+
+    Prints the first crystals as a table. A file that cannot be read or predicted is named and
+    skipped; the others go on.
+
+    Exit code: 0 if all were predicted, 3 if some were skipped, 1 if nothing could be done, 2 for a
+    wrong command line.
+    """
+    if output is None and (form or figure):
+        raise typer.BadParameter("say where to write, with --output FOLDER", param_hint="--output")
+    with faults_in_one_line():
+        from optimetal.cli.predict import Request, run
+
+        request = Request(
+            output=output,
+            formats=tuple(dict.fromkeys(one.value for one in form or ())),
+            quantities=tuple(name.strip() for name in quantities.split(",")),
+            figure=figure,
+            compare=compare,
+            passive=passive,
+            jobs=jobs,
+            batch_size=batch_size,
+        )
+        code = run(files, model, device, request)
+    raise typer.Exit(code)
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str | None, typer.Argument(help="Name, file or folder of a model; none: list them all.")
+    ] = None,
+) -> None:
+    """Show what a model is, what it learned from and how good it is; or which models there are."""
+    with faults_in_one_line():
+        from optimetal.cli.info import show_model, show_models
+
+        if model is None:
+            show_models()
+        else:
+            show_model(model)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Name, file or folder of a model.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="Crystals with known spectra: dataset/test.h5 or graphs/test.h5."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for tables, predictions and figures."),
+    ] = None,
+    device: Device = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Crystals per forward pass.")] = 256,
+) -> None:
+    """Test a model on crystals with known spectra, as the workflow does."""
+    with faults_in_one_line():
+        from optimetal.cli.evaluate import run
+
+        run(model, dataset, output, device, batch_size)
+
+
+@app.command()
+def convert_checkpoint(
+    old: Annotated[Path, typer.Argument(help="Published checkpoint, best_model.pt.")],
+    new: Annotated[Path, typer.Argument(help="File to write, *.safetensors.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> None:
+    """Turn a published checkpoint into a model of this library; nothing in it is executed."""
+    with faults_in_one_line():
+        if new.exists() and not force:
+            raise FileExistsError(f"{new} exists: overwrite it with --force")
+        from optimetal.compat import load_published_checkpoint
+        from optimetal.models.weights import save_model
+
+        model, architecture, card = load_published_checkpoint(old)
+        save_model(model, new, card)
+        typer.echo(f"wrote {new}: {architecture.type}, epoch {card['epoch']}")
