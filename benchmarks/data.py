@@ -1,7 +1,6 @@
 """Graphs built, opened and gathered, and metrics computed, in both ways."""
 
 from collections.abc import Iterator
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,8 +22,8 @@ from optimetal.graphs.packed import PackedGraphs
 
 CUTOFF, TRIPLET_CUTOFF = 5.5, 4.0
 TOLERANCE: Final = 1e-4
-OPENED: Final = 8192
-"""Crystals in the files that are opened."""
+COPIES: Final = 8
+"""So often does every crystal occur in the files that are opened."""
 EVALUATED: Final = 10_000
 """Materials that metrics are computed of."""
 
@@ -37,14 +36,13 @@ def write_inputs(folder: Path, count: int) -> None:
         graphs = build_graphs(store, CUTOFF, TRIPLET_CUTOFF, TOLERANCE)
     plain_graphs.save(crystals, folder / "plain.pt")
     packed.save(graphs, folder / "ours.h5")
-    copies: list[CrystalData] = [crystal.clone() for crystal in islice(cycle(crystals), OPENED)]
+    copies = [crystal.clone() for _ in range(COPIES) for crystal in crystals]
     plain_graphs.save(copies, folder / "plain_many.pt")
-    packed.save(tiled(graphs, OPENED), folder / "ours_many.h5")
+    packed.save(repeated(graphs, COPIES), folder / "ours_many.h5")
 
 
-def tiled(graphs: PackedGraphs, count: int) -> PackedGraphs:
-    """The same crystals over and over, ``count`` in all."""
-    times = -(-count // len(graphs))
+def repeated(graphs: PackedGraphs, times: int) -> PackedGraphs:
+    """The same crystals several times over."""
     sizes = {level: offsets.diff().repeat(times) for level, offsets in graphs.offsets.items()}
     whole = PackedGraphs(
         columns={
@@ -92,7 +90,7 @@ def comparisons(folder: Path) -> Iterator[tuple[str, Comparison]]:
         "open_data",
         Comparison(
             "opening the graphs",
-            OPENED,
+            COPIES * len(store),
             lambda: plain_graphs.load(folder / "plain_many.pt"),
             lambda: packed.load(folder / "ours_many.h5"),
             _same_targets,
@@ -102,7 +100,7 @@ def comparisons(folder: Path) -> Iterator[tuple[str, Comparison]]:
         "read_data",
         Comparison(
             "opening the graphs and reading all of them",
-            OPENED,
+            COPIES * len(store),
             lambda: plain_graphs.load(folder / "plain_many.pt"),
             lambda: read_all(packed.load(folder / "ours_many.h5")),
             _same_targets,
