@@ -1,5 +1,7 @@
 # make demo   install into .venv and run the default study, offline, to results/report.html
 # make test   install what the tests need and run them
+# make model  install and train one small network for `optimetal predict`, a part of the demo
+# make benchmark   measure speed and memory against the plain path, into benchmarks/RESULTS.md
 # make lint   check style and types        make format   put the code into the house's format
 # make clean  remove results (not .venv)
 
@@ -7,12 +9,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint format clean
+.PHONY: demo test model benchmark lint format clean
 
 demo: .venv/installed
 	$(BIN)/snakemake
 	$(BIN)/snakemake --report results/report.html
 	@echo "The study is done: open results/report.html"
+
+model: .venv/installed
+	$(BIN)/snakemake results/models/2b_cgc
+
+# without the shared setting: torch is to use all cores
+benchmark: .venv/installed-dev
+	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -1,9 +1,10 @@
 """How well predicted spectra, Drude frequencies and colours agree with their targets.
 
 Pure functions on arrays, vectorised over materials and worked through in chunks, so that memory
-does not grow with their number. Predictions and targets are dictionaries of two arrays:
-"eps_inter", (num_materials, NUM_ENERGIES, 2) real then imaginary part, and "drude_frequency",
-(num_materials,) in eV.
+does not grow with their number, with as many threads as torch may use; all arithmetic is in double
+precision, and no result depends on the chunks or threads. Predictions and targets are dictionaries
+of two arrays: "eps_inter", (num_materials, NUM_ENERGIES, 2) real then imaginary part, and
+"drude_frequency", (num_materials,) in eV.
 
 The definitions are those of the published evaluation, its two small constants included, so that
 its printed digits come out: 1e-7 is subtracted from the R² of a spectrum and added to the relative
@@ -11,11 +12,13 @@ error's denominator and to that of the R² of the Drude frequency.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from optimetal.optics.color import delta_e, material_lab
@@ -36,6 +39,15 @@ SPECTRAL_METRICS: Final = tuple(
 _TINY: Final = 1e-7
 # 32 materials in double precision, with their temporaries, stay within a few MB: about the cache.
 _CHUNK: Final = 32
+
+
+class _Agreement(NamedTuple):
+    """How well spectra agree, each (num_materials, 2): real and imaginary part."""
+
+    mae: NDArray
+    mse: NDArray
+    r2: NDArray
+    sc: NDArray
 
 
 def material_metrics(
@@ -85,13 +97,13 @@ def material_metrics(
     _check_length(num_materials, mat_ids=mat_ids, compositions=compositions)
     if target_lab is not None:
         _check_length(num_materials, target_lab=target_lab)
-    drude_target = np.asarray(targets["drude_frequency"], dtype=float)
-    drude_predicted = np.asarray(predictions["drude_frequency"], dtype=float)
+    agreement = _agreement(predictions, targets)
+    drude_target, drude_predicted = _drude(targets), _drude(predictions)
     drude_diff = drude_predicted - drude_target
-    loss_drude = _drude_loss(drude_diff, drude_loss)
-    loss_eps, spectral, difference = _per_spectrum(
-        predictions, targets, eps_loss, target_lab, broadening
-    )
+    loss_eps, loss_drude = _eps_loss(agreement, eps_loss), _drude_loss(drude_diff, drude_loss)
+    spectral = np.stack([agreement.mae, agreement.r2, agreement.sc], axis=-1)
+    lab = _colors(predictions, broadening)
+    target_lab = _colors(targets, broadening) if target_lab is None else target_lab
     return pd.DataFrame(
         {
             "mat_id": list(mat_ids),
@@ -99,12 +111,12 @@ def material_metrics(
             "loss": eps_weight * loss_eps + drude_weight * loss_drude,
             "loss_eps": loss_eps,
             "loss_drude": loss_drude,
-            **dict(zip(SPECTRAL_METRICS, spectral.T, strict=True)),
+            **dict(zip(SPECTRAL_METRICS, spectral.reshape(num_materials, -1).T, strict=True)),
             "drude_target": drude_target,
             "drude_predicted": drude_predicted,
             "drude_diff": drude_diff,
             "drude_rel_diff": drude_diff / (drude_target + _TINY),
-            "delta_e": difference,
+            "delta_e": delta_e(lab, target_lab),
         }
     )
 
@@ -139,16 +151,9 @@ def material_losses(
         ValueError: If shapes disagree, values are not finite or a loss is unknown.
     """
     _check(predictions, targets)
-    drude_diff = np.asarray(predictions["drude_frequency"], dtype=float) - np.asarray(
-        targets["drude_frequency"], dtype=float
-    )
-    loss_eps = [
-        _eps_loss(predicted - target, eps_loss)
-        for _, predicted, target in _chunks(predictions, targets)
-    ]
-    return eps_weight * np.concatenate(loss_eps) + drude_weight * _drude_loss(
-        drude_diff, drude_loss
-    )
+    loss_eps = _eps_loss(_agreement(predictions, targets), eps_loss)
+    loss_drude = _drude_loss(_drude(predictions) - _drude(targets), drude_loss)
+    return eps_weight * loss_eps + drude_weight * loss_drude
 
 
 def summarise(table: pd.DataFrame) -> dict[str, Any]:
@@ -212,69 +217,77 @@ def ensemble(predictions: Sequence[Arrays]) -> tuple[dict[str, NDArray], dict[st
     return mean, spread
 
 
-def _per_spectrum(
-    predictions: Arrays,
-    targets: Arrays,
-    eps_loss: EpsLoss,
-    target_lab: NDArray | None,
-    broadening: float,
-) -> tuple[NDArray, NDArray, NDArray]:
-    """(n,) loss, (n, 6) SPECTRAL_METRICS and (n,) colour difference, in one pass."""
-    losses, metrics, differences = [], [], []
-    for rows, predicted, target in _chunks(predictions, targets):
-        losses.append(_eps_loss(predicted - target, eps_loss))
-        metrics.append(_spectral_metrics(predicted, target))
-        lab = material_lab(_complex(predicted), predictions["drude_frequency"][rows], broadening)
-        if target_lab is None:
-            drude = targets["drude_frequency"][rows]
-            reference = material_lab(_complex(target), drude, broadening)
-        else:
-            reference = target_lab[rows]
-        differences.append(delta_e(lab, reference))
-    return np.concatenate(losses), np.concatenate(metrics), np.concatenate(differences)
+def _agreement(predictions: Arrays, targets: Arrays) -> _Agreement:
+    """Of all materials, whose spectra must be finite."""
+    spectra = predictions["eps_inter"], targets["eps_inter"]
+    agreement = _Agreement(*np.concatenate(_in_threads(_compare, *spectra), axis=1))
+    # A mean error is finite only if all that it was taken from is: this spares a pass over all.
+    if not np.isfinite(agreement.mae).all():
+        _check_finite("predictions['eps_inter']", spectra[0])
+        _check_finite("targets['eps_inter']", spectra[1])
+    return agreement
 
 
-def _chunks(
-    predictions: Arrays, targets: Arrays
-) -> Iterator[tuple[slice, NDArray[np.float64], NDArray[np.float64]]]:
-    """Rows, predicted and target spectra as (chunk, 2, NUM_ENERGIES) of doubles."""
-    for start in range(0, len(targets["eps_inter"]), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        predicted, target = (
-            np.ascontiguousarray(np.swapaxes(arrays["eps_inter"][rows], 1, 2), dtype=float)
-            for arrays in (predictions, targets)
+def _in_threads(function: Callable[..., NDArray], *columns: NDArray) -> list[NDArray]:
+    """What a function returns for the rows of each thread.
+
+    Every thread takes whole chunks: a matrix product rounds differently for another number of rows.
+    """
+    chunks = _chunks(len(columns[0]))
+    threads = min(torch.get_num_threads(), len(chunks))
+    first = [share[0].start for share in np.array_split(np.array(chunks), threads)]
+    shares = [np.split(column, first[1:]) for column in columns]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, *shares))
+
+
+def _chunks(num_materials: int) -> list[slice]:
+    return [slice(start, start + _CHUNK) for start in range(0, num_materials, _CHUNK)]
+
+
+def _compare(predicted: NDArray, target: NDArray) -> NDArray[np.float64]:
+    """(n, NUM_ENERGIES, 2) twice to the fields of _Agreement, (fields, n, 2)."""
+    # The same memory for all chunks: fresh pages would take more time than the arithmetic.
+    scratch = np.empty((3, _CHUNK, 2, NUM_ENERGIES))
+    chunks = [
+        _compare_chunk(predicted[rows], target[rows], scratch) for rows in _chunks(len(target))
+    ]
+    return np.concatenate(chunks, axis=1)
+
+
+@np.errstate(divide="ignore", invalid="ignore")
+def _compare_chunk(predicted: NDArray, target: NDArray, scratch: NDArray) -> NDArray[np.float64]:
+    error, size, deviation = scratch[:, : len(target)]  # (n, 2, NUM_ENERGIES)
+    error[:], size[:] = np.swapaxes(predicted, 1, 2), np.swapaxes(target, 1, 2)
+    error -= size
+    np.subtract(size, size.mean(axis=-1, keepdims=True), out=deviation)
+    residual, spread = np.vecdot(error, error), np.vecdot(deviation, deviation)
+    error_sum, error_area = _sum_and_integral(np.abs(error, out=error))
+    _, size_area = _sum_and_integral(np.abs(size, out=size))
+    return np.stack(
+        _Agreement(
+            mae=error_sum / NUM_ENERGIES,
+            mse=residual / NUM_ENERGIES,
+            r2=np.where(spread > 0, 1 - residual / spread - _TINY, np.nan),
+            sc=np.where(size_area > 0, 1 - error_area / size_area, np.nan),
         )
-        yield rows, predicted, target
+    )
 
 
-def _spectral_metrics(predicted: NDArray, target: NDArray) -> NDArray:
-    """(n, 2, NUM_ENERGIES) twice to (n, 6): mae, r2, sc of the real, then of the imaginary part."""
-    error = predicted - target
-    deviation = target - target.mean(axis=-1, keepdims=True)
-    residual = np.einsum("nce,nce->nc", error, error)
-    spread = np.einsum("nce,nce->nc", deviation, deviation)
-    np.abs(error, out=error)
-    size = np.abs(target, out=deviation)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - residual / spread - _TINY, np.nan)
-        similarity = 1 - _trapezoid(error) / _trapezoid(size)
-    similarity[~np.isfinite(similarity)] = np.nan
-    return np.stack([error.mean(axis=-1), r2, similarity], axis=-1).reshape(len(error), -1)
+def _sum_and_integral(values: NDArray) -> tuple[NDArray, NDArray]:
+    """Over the last axis; the integral by trapezoids of unit spacing."""
+    total = values.sum(axis=-1)
+    return total, total - (values[..., 0] + values[..., -1]) / 2
 
 
-def _trapezoid(values: NDArray) -> NDArray:
-    """Integral over the last axis with unit spacing."""
-    return values.sum(axis=-1) - (values[..., 0] + values[..., -1]) / 2
-
-
-def _eps_loss(error: NDArray, kind: EpsLoss) -> NDArray:
-    """(n, 2, NUM_ENERGIES) to (n,)."""
+def _eps_loss(agreement: _Agreement, kind: EpsLoss) -> NDArray:
+    """(num_materials,)."""
     if kind == "mae":
-        return np.abs(error).mean(axis=(1, 2))
+        return agreement.mae.mean(axis=1)
     if kind == "mse":
-        return np.square(error).mean(axis=(1, 2))
+        return agreement.mse.mean(axis=1)
     if kind == "imaginary_mae":
-        return np.abs(error[:, 1]).mean(axis=1)
+        return agreement.mae[:, 1]
     raise ValueError(f"eps_loss must be 'mae', 'mse' or 'imaginary_mae', got {kind!r}")
 
 
@@ -286,15 +299,29 @@ def _drude_loss(error: NDArray, kind: DrudeLoss) -> NDArray:
     raise ValueError(f"drude_loss must be 'mae' or 'mse', got {kind!r}")
 
 
-def _complex(parts: NDArray) -> NDArray[np.complex128]:
-    """(n, 2, NUM_ENERGIES) real and imaginary part to (n, NUM_ENERGIES) complex."""
-    spectrum = np.empty((len(parts), parts.shape[-1]), dtype=complex)
-    spectrum.real, spectrum.imag = parts[:, 0], parts[:, 1]
-    return spectrum
+def _drude(arrays: Arrays) -> NDArray[np.float64]:
+    return np.asarray(arrays["drude_frequency"], dtype=float)
+
+
+def _colors(arrays: Arrays, broadening: float) -> NDArray[np.float64]:
+    """(num_materials, 3) CIE L*a*b*."""
+
+    def colors(eps_inter: NDArray, drude: NDArray) -> NDArray[np.float64]:
+        return np.concatenate(
+            [material_lab(eps_inter[rows], drude[rows], broadening) for rows in _chunks(len(drude))]
+        )
+
+    return np.concatenate(_in_threads(colors, _complex(arrays["eps_inter"]), _drude(arrays)))
+
+
+def _complex(parts: NDArray) -> NDArray[np.complexfloating]:
+    """(n, NUM_ENERGIES, 2) real and imaginary part as (n, NUM_ENERGIES), without a copy of floats."""
+    real = np.result_type(parts, np.float32)
+    return np.ascontiguousarray(parts, real).view(np.result_type(real, np.complex64))[..., 0]
 
 
 def _check(predictions: Arrays, targets: Arrays) -> int:
-    """Number of materials, after every array was found to be of the right shape and finite."""
+    """Number of materials, after every array was found to be of the right shape."""
     num_materials = len(targets["drude_frequency"])
     if num_materials == 0:
         raise ValueError("there is no material to evaluate: give at least one")
@@ -304,13 +331,12 @@ def _check(predictions: Arrays, targets: Arrays) -> int:
     }
     for name, arrays in (("predictions", predictions), ("targets", targets)):
         for key, shape in expected.items():
-            values = arrays[key]
-            if np.shape(values) != shape:
+            if np.shape(arrays[key]) != shape:
                 raise ValueError(
-                    f"{name}[{key!r}] must have shape {shape}, got {np.shape(values)}: "
+                    f"{name}[{key!r}] must have shape {shape}, got {np.shape(arrays[key])}: "
                     "predictions and targets list the same materials in the same order"
                 )
-            _check_finite(f"{name}[{key!r}]", values)
+        _check_finite(f"{name}['drude_frequency']", arrays["drude_frequency"])
     return num_materials
 
 

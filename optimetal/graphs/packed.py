@@ -4,7 +4,7 @@ A ragged quantity (the edges of all crystals) is one array; row ``i`` of ``offse
 Batches are gathered with array indexing, on whatever device the columns live.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,19 @@ COLUMNS: Final[dict[str, tuple[str, str, str]]] = {
 
 
 @dataclass(frozen=True)
+class GraphRows:
+    """Graphs of some crystals end to end: small to send from one process to another."""
+
+    columns: dict[str, np.ndarray]
+    """Column name -> rows of all crystals, in the type of the file."""
+    counts: dict[str, np.ndarray]
+    """Level -> (num_crystals,) rows of each crystal."""
+
+    def __len__(self) -> int:
+        return len(self.counts["node"])
+
+
+@dataclass(frozen=True, repr=False)
 class PackedGraphs:
     """Graphs and targets of many crystals."""
 
@@ -59,6 +72,18 @@ class PackedGraphs:
 
     def __len__(self) -> int:
         return len(self.mat_ids)
+
+    def __repr__(self) -> str:
+        edges = len(self.columns["edge_length"]) / len(self)
+        size = sum(values.nbytes for values in self._tensors()) / 1e6
+        return (
+            f"PackedGraphs({len(self)} crystals, {edges:.1f} edges per crystal, "
+            f"cutoff={self.cutoff}, triplet_cutoff={self.triplet_cutoff}, "
+            f"source={self.source!r}, {size:.1f} MB)"
+        )
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.columns.values(), *self.offsets.values(), *self.targets.values()]
 
     def to(self, device: torch.device | str) -> "PackedGraphs":
         """Same collection on another device, from where its batches are then gathered."""
@@ -98,7 +123,11 @@ class PackedGraphs:
         rows, counts = {}, {}
         for level in LEVELS:
             rows[level], counts[level] = _ragged_rows(self.offsets[level], crystals)
-        column = {name: values[rows[COLUMNS[name][0]]] for name, values in self.columns.items()}
+        # index_select gathers several times faster than indexing with [] on the CPU
+        column = {
+            name: values.index_select(0, rows[COLUMNS[name][0]])
+            for name, values in self.columns.items()
+        }
         graph = torch.arange(len(crystals), device=crystals.device)
         return GraphBatch(
             num_graphs=len(crystals),
@@ -111,7 +140,7 @@ class PackedGraphs:
             triplet_index=_shifted(column["triplet_index"], counts["edge"], counts["triplet"]),
             triplet_cosine=column["triplet_cosine"],
             triplet_multiplicity=column["triplet_multiplicity"],
-            targets={name: values[crystals] for name, values in self.targets.items()},
+            targets={name: v.index_select(0, crystals) for name, v in self.targets.items()},
         )
 
 
@@ -155,33 +184,65 @@ def pack(
         ValueError: If there is no graph, or the number of targets or names differs from theirs.
     """
     graphs = list(graphs)
-    if not graphs:
-        raise ValueError("Expected at least one graph to pack, got none.")
-    mat_ids = tuple(mat_ids) if mat_ids is not None else tuple(map(str, range(len(graphs))))
-    compositions = tuple(compositions) if compositions is not None else ("",) * len(graphs)
-    named = {"mat_ids": mat_ids, "compositions": compositions, **(targets or {})}
-    for name, values in named.items():
-        if len(values) != len(graphs):
-            raise ValueError(f"Expected {len(graphs)} {name}, one per graph, got {len(values)}.")
+    return pack_rows(
+        [graph_rows(graphs, real_type)] if graphs else [],
+        cutoff,
+        triplet_cutoff,
+        {name: np.asarray(values, real_type) for name, values in (targets or {}).items()},
+        map(str, range(len(graphs))) if mat_ids is None else mat_ids,
+        [""] * len(graphs) if compositions is None else compositions,
+        source,
+    )
+
+
+def graph_rows(graphs: Sequence[CrystalGraph], real_type: str = "float32") -> GraphRows:
+    """Lay the graphs of at least one crystal end to end."""
     columns = {}
     for name, (_, field, disk_type) in COLUMNS.items():
         values = np.concatenate([getattr(graph, field).T for graph in graphs])
         dtype = real_type if disk_type.startswith("float") else disk_type
-        columns[name] = torch.from_numpy(values.astype(dtype))
-    sizes = {
-        "node": [len(graph.atomic_numbers) for graph in graphs],
-        "edge": [len(graph.edge_length) for graph in graphs],
-        "triplet": [len(graph.triplet_cosine) for graph in graphs],
+        columns[name] = values.astype(dtype)
+    counts = {
+        "node": [graph.atomic_numbers.size for graph in graphs],
+        "edge": [graph.edge_length.size for graph in graphs],
+        "triplet": [graph.triplet_cosine.size for graph in graphs],
     }
+    return GraphRows(columns, {level: np.array(count) for level, count in counts.items()})
+
+
+def pack_rows(
+    parts: Sequence[GraphRows],
+    cutoff: float,
+    triplet_cutoff: float | None,
+    targets: Mapping[str, np.ndarray],
+    mat_ids: Iterable[str],
+    compositions: Iterable[str],
+    source: str,
+) -> PackedGraphs:
+    """Join consecutive parts; arguments and errors as :func:`pack`.
+
+    The columns are taken out of the parts, so that no more than one of them is held twice.
+    """
+    num_crystals = sum(map(len, parts))
+    if not num_crystals:
+        raise ValueError("Expected at least one graph to pack, got none.")
+    mat_ids, compositions = tuple(mat_ids), tuple(compositions)
+    named = {"mat_ids": mat_ids, "compositions": compositions, **targets}
+    for name, values in named.items():
+        if len(values) != num_crystals:
+            raise ValueError(f"Expected {num_crystals} {name}, one per graph, got {len(values)}.")
+    counts = {level: [[0], *(part.counts[level] for part in parts)] for level in LEVELS}
     return PackedGraphs(
-        columns=columns,
+        columns={
+            name: torch.from_numpy(np.concatenate([part.columns.pop(name) for part in parts]))
+            for name in COLUMNS
+        },
         offsets={
-            level: torch.from_numpy(np.concatenate([[0], np.cumsum(count)]).astype(np.int64))
-            for level, count in sizes.items()
+            level: torch.from_numpy(np.concatenate(count).cumsum(dtype=np.int64))
+            for level, count in counts.items()
         },
         targets={
-            name: torch.from_numpy(np.ascontiguousarray(values, dtype=real_type))
-            for name, values in (targets or {}).items()
+            name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in targets.items()
         },
         mat_ids=mat_ids,
         compositions=compositions,

@@ -39,12 +39,13 @@ def drude_dielectric(
         raise ValueError(f"photon energies (eV) must not be negative, got {energy.min()}")
     # In double precision: a square rounded to float32 shifts colours by 1e-6.
     strength = np.square(np.asarray(drude_frequency, dtype=float))[..., np.newaxis]
-    lorentzian = strength / (energy**2 + broadening**2)  # (..., num_energies)
-    term = np.empty(lorentzian.shape, dtype=complex)
-    term.real = -lorentzian
-    # 0/0 belongs to a vanishing Drude term, x/0 to the divergence: both are set on purpose.
+    lorentzian = 1 / (energy**2 + broadening**2)  # (num_energies,)
+    term: NDArray[np.complex128] = np.empty((*strength.shape[:-1], energy.size), dtype=complex)
+    np.multiply(strength, -lorentzian, out=term.real)
+    # x/0 is the divergence at 0 eV; 0 times that would be NaN, and belongs to a vanishing term.
     with np.errstate(divide="ignore", invalid="ignore"):
-        term.imag = np.where(lorentzian == 0, 0.0, broadening * lorentzian / energy)
+        np.multiply(strength, broadening * lorentzian / energy, out=term.imag)
+    term[strength[..., 0] == 0] = 0
     return term
 
 

@@ -33,16 +33,21 @@ def refractive_index(eps: ArrayLike) -> NDArray[np.complex128]:
 def reflectivity(eps: ArrayLike) -> NDArray[np.float64]:
     r"""Reflectivity at normal incidence from vacuum, :math:`|(n + ik - 1) / (n + ik + 1)|^2`.
 
+    With :math:`n^2 + k^2 = |\varepsilon|` and :math:`2n = \sqrt{2(|\varepsilon| + \mathrm{Re}\,\varepsilon)}` this is
+    :math:`(|\varepsilon| + 1 - 2n) / (|\varepsilon| + 1 + 2n)`, without complex square roots.
+
     Args:
         eps: (...) complex dielectric function.
 
     Returns:
         (...) between 0 and 1; 1 where ε is infinite.
     """
-    index = refractive_index(eps)
+    eps = np.asarray(eps, dtype=np.complex128)
+    size = np.hypot(eps.real, eps.imag)
     with np.errstate(invalid="ignore"):
-        reflected = np.square(np.abs((index - 1) / (index + 1)))
-    return np.where(np.isinf(index), 1.0, reflected)
+        twice_n = np.sqrt(2 * np.maximum(size + eps.real, 0))  # never less, but for rounding
+        reflected = (size + 1 - twice_n) / (size + 1 + twice_n)
+    return np.where(np.isinf(size), 1.0, reflected)
 
 
 def absorption_coefficient(energy: ArrayLike, eps: ArrayLike) -> NDArray[np.float64]:

@@ -4,7 +4,9 @@ import json
 import logging
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from optimetal.evaluation.metrics import (
     SPECTRAL_METRICS,
@@ -127,6 +129,41 @@ def test_table_names_the_materials_and_keeps_the_sign_of_the_drude_error():
     )
 
 
+@pytest.mark.parametrize("num_materials", [1, 70])
+def test_threads_change_nothing(num_materials):
+    before = torch.get_num_threads()
+    predictions, targets = (
+        {k: v[:num_materials] for k, v in a.items()} for a in (PREDICTIONS, TARGETS)
+    )
+    tables = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            tables.append(material_metrics(predictions, targets))
+    finally:
+        torch.set_num_threads(before)
+    assert len(tables[0]) == num_materials
+    pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_arrays_of_other_types_and_orders_are_understood_and_left_alone():
+    """Doubles, with the energies last in memory, as a network that keeps parts apart returns them."""
+    doubles = {
+        "eps_inter": np.ascontiguousarray(PREDICTIONS["eps_inter"].astype(float).swapaxes(1, 2)),
+        "drude_frequency": PREDICTIONS["drude_frequency"].astype(float),
+    }
+    given = {**doubles, "eps_inter": doubles["eps_inter"].swapaxes(1, 2)}
+    table = material_metrics(given, TARGETS)
+    expected = material_metrics(PREDICTIONS, TARGETS)
+    pd.testing.assert_frame_equal(table, expected, rtol=1e-12, check_exact=False)
+    np.testing.assert_array_equal(given["eps_inter"], PREDICTIONS["eps_inter"])
+    whole = {**TARGETS, "eps_inter": np.rint(TARGETS["eps_inter"]).astype(int)}
+    floats = {**whole, "eps_inter": whole["eps_inter"].astype(float)}
+    pd.testing.assert_frame_equal(
+        material_metrics(whole, TARGETS), material_metrics(floats, TARGETS), check_exact=True
+    )
+
+
 def test_given_target_colours_are_used():
     elsewhere = np.zeros((70, 3))
     table = material_metrics(TARGETS, TARGETS, target_lab=elsewhere)
@@ -178,11 +215,19 @@ def test_ensemble_is_mean_and_spread_over_the_models():
 def test_bad_input_is_refused():
     short = {k: v[:3] for k, v in TARGETS.items()}
     broken = {k: v.copy() for k, v in TARGETS.items()}
-    broken["eps_inter"][7, 100, 0] = np.nan
+    broken["eps_inter"][[7, 9], 100, [0, 1]] = np.inf
+    metal = {**TARGETS, "drude_frequency": np.where(np.arange(70) == 3, np.nan, 5.0)}
     with pytest.raises(ValueError, match="same materials in the same order"):
         material_metrics(short, TARGETS)
-    with pytest.raises(ValueError, match="first at index 7"):
-        material_metrics(broken, TARGETS)
+    named = [
+        (broken, TARGETS, r"predictions\['eps_inter'\] .* 2 materials .* first at index 7"),
+        (TARGETS, broken, r"targets\['eps_inter'\] .* 2 materials .* first at index 7"),
+        (broken, broken, "first at index 7"),
+        (TARGETS, metal, r"targets\['drude_frequency'\] .* 1 materials .* first at index 3"),
+    ]
+    for predictions, targets, message in named:
+        with pytest.raises(ValueError, match=message):
+            material_metrics(predictions, targets)
     with pytest.raises(ValueError, match="mat_ids must have 70 entries, got 2"):
         material_metrics(TARGETS, TARGETS, mat_ids=["a", "b"])
     with pytest.raises(ValueError, match="eps_loss must be"):

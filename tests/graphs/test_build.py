@@ -1,11 +1,18 @@
 """Records become graphs with targets."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from optimetal.database.entries import Record
 from optimetal.database.store import CrystalStore, write_records
+from optimetal.graphs import build
 from optimetal.graphs.build import TOGETHER, build_graphs
 from optimetal.graphs.neighbours import crystal_graph
 from optimetal.graphs.packed import pack
@@ -64,8 +71,78 @@ def test_equivalent_rows_are_merged(tmp_path, num_crystals):
     assert batch.triplet_population.sum() == whole.triplet_cosine.numel()
 
 
-def test_a_crystal_without_graph_is_named(tmp_path):
+def test_workers_change_nothing(tmp_path, monkeypatch):
+    write_records(tmp_path / "r.h5", [record(n) for n in range(3 * TOGETHER + 1)])
+    monkeypatch.setattr(build, "WORTH_A_WORKER", 1)
+    monkeypatch.setattr(build, "BLOCKS_PER_MESSAGE", 1)
+    with CrystalStore(tmp_path / "r.h5") as store:
+        alone, shared = (build_graphs(store, 5.5, 4.0, 1e-4, jobs=jobs) for jobs in (1, 2))
+    for group in ("columns", "offsets", "targets"):
+        expected = getattr(alone, group)
+        for name, values in getattr(shared, group).items():
+            assert values.dtype == expected[name].dtype
+            assert torch.equal(values, expected[name]), name
+    assert shared.mat_ids == tuple(f"m{n}" for n in range(3 * TOGETHER + 1))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_crystal_without_graph_is_named(tmp_path, monkeypatch, jobs):
     write_records(tmp_path / "r.h5", [record(1), record(2, lattice=np.ones((3, 3)))])
-    expected = pytest.raises(ValueError, match=r"m2: .*singular")
+    monkeypatch.setattr(build, "WORTH_A_WORKER", 1)
+    expected = pytest.raises(ValueError, match=r"^No graph for m2: .*singular")
     with CrystalStore(tmp_path / "r.h5") as store, expected:
-        build_graphs(store, 5.5, 4.0, tolerance=1e-4)
+        build_graphs(store, 5.5, 4.0, tolerance=1e-4, jobs=jobs)
+
+
+def test_few_crystals_are_not_worth_a_process(store, monkeypatch):
+    monkeypatch.setattr(build, "ProcessPoolExecutor", None)
+    assert len(build_graphs(store, 5.5, 4.0, tolerance=1e-4, jobs=8)) == 3
+
+
+INTERRUPTED = """
+import sys
+from optimetal.database.store import CrystalStore
+from optimetal.graphs import build
+
+build.WORTH_A_WORKER = 1
+targets = build._targets
+build._targets = lambda store: print("workers have started", flush=True) or targets(store)
+with CrystalStore(sys.argv[1]) as store:
+    build.build_graphs(store, 12.0, 12.0, 1e-4, jobs=2)  # many pairs: seconds of work
+"""
+
+
+def test_an_interrupt_ends_all_processes_with_one_message(tmp_path):
+    write_records(tmp_path / "r.h5", [record(n % 5) for n in range(40 * TOGETHER)])
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "r.h5")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "workers have started\n"
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGINT
+        assert messages.count("Traceback") == 1, messages
+        assert _vanishes(process.pid)
+    finally:
+        if not _vanishes(process.pid, patience=0):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _vanishes(group, patience=20.0):
+    """Whether no process of a group is left, after some seconds at most."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)

@@ -1,5 +1,7 @@
 """Packing, batching and storage of graphs."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -109,3 +111,34 @@ def test_a_batch_changes_precision_but_not_its_integers(packed):
     batch = packed.batch(torch.arange(3)).to(dtype=torch.float64)
     assert batch.edge_length.dtype == batch.targets["lab"].dtype == torch.float64
     assert batch.edge_index.dtype == torch.int64
+
+
+def test_a_collection_moves_as_a_whole(packed):
+    moved = packed.to("meta")
+    tensors = [*moved.columns.values(), *moved.offsets.values(), *moved.targets.values()]
+    assert len(tensors) == len(COLUMNS) + 3 + 2
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert (moved.mat_ids, moved.cutoff, moved.source) == (packed.mat_ids, 5.5, "test")
+
+
+def test_a_collection_says_in_one_line_what_it_is(packed, graphs):
+    edges = sum(graph.edge_length.size for graph in graphs) / 3
+    assert f"3 crystals, {edges:.1f} edges per crystal" in repr(packed)
+    assert "cutoff=5.5, triplet_cutoff=4.0, source='test'" in repr(packed)
+    heavy = pack(graphs, 5.5, 4.0, {"drude_frequency": np.ones((3, 10**6))})
+    assert repr(heavy).endswith("12.0 MB)")
+    assert len(repr(heavy)) < 150
+
+
+def test_opening_a_file_reads_no_columns(graphs, tmp_path):
+    spectra = np.arange(3e6, dtype=np.float32).reshape(3, 10**6)
+    save(pack(graphs, 5.5, 4.0, {"eps_inter": spectra}), tmp_path / "graphs.h5")
+    tracemalloc.start()
+    try:
+        loaded = load(tmp_path / "graphs.h5")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < spectra.nbytes / 10
+    batch = loaded.batch(torch.tensor([1]))
+    np.testing.assert_array_equal(batch.targets["eps_inter"], spectra[1:2])

@@ -10,6 +10,8 @@ rule graphs:
         "<logs>/graphs_{split}.log",
     benchmark:
         "<benchmarks>/graphs_{split}.tsv"
+    # by far the largest split; the others are done side by side
+    threads: lambda wildcards: (workflow.cores or 1) if wildcards.split == "train" else 1
     resources:
         mem_mb=8000,
         runtime=120,

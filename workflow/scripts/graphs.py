@@ -7,10 +7,10 @@ from optimetal.graphs.packed import save
 from optimetal.workflow import logged
 
 
-def main(records: str, graphs: str, settings: GraphSettings, name: str) -> None:
+def main(records: str, graphs: str, settings: GraphSettings, name: str, jobs: int) -> None:
     with CrystalStore(records) as store:
         packed = build_graphs(
-            store, settings.cutoff, settings.triplet_cutoff, settings.quotient_tolerance, name
+            store, settings.cutoff, settings.triplet_cutoff, settings.quotient_tolerance, name, jobs
         )
         save(packed, graphs)
 
@@ -22,4 +22,5 @@ if __name__ == "__main__":
             snakemake.output.graphs,
             GraphSettings.model_validate(snakemake.params.settings),
             f"graphs {snakemake.wildcards.split}",
+            snakemake.threads,
         )
