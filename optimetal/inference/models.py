@@ -13,7 +13,6 @@ import torch
 from platformdirs import user_data_path
 
 from optimetal.inference.domain import Domain
-from optimetal.inference.prediction import Prediction
 from optimetal.inference.preparation import Settings
 from optimetal.models import weights
 from optimetal.models.network import CrystalNetwork
@@ -90,12 +89,6 @@ class Ensemble:
             triplet_cutoff=max((reach for reach in pairs if reach is not None), default=None),
             domain=self.domain,
         )
-
-    def predict(self, structures: Any, **options: Any) -> Prediction | list[Prediction]:
-        """:func:`optimetal.predict` with this model; same options."""
-        from optimetal.inference.predict import predict  # it builds on this module
-
-        return predict(structures, self, **options)
 
 
 def _source(card: dict[str, Any]) -> str:

@@ -69,7 +69,7 @@ def test_neither_company_nor_batches_matter(
     assert [each.formula for each in together] == ["Cu", "Cu3Au", "AlCu2"]
     by_two = predict(structures, ensemble, batch_size=2)
     monkeypatch.setattr(module, "BATCH_ROWS", 1)
-    by_rows = ensemble.predict(structures)
+    by_rows = predict(structures, ensemble)
     for others in (together, by_two, by_rows):
         for one, other in zip(alone, others, strict=True):
             assert_same(one, other)
