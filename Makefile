@@ -2,6 +2,7 @@
 # make test   install what the tests need and run them
 # make model  install and train one small network for `optimetal predict`, a part of the demo
 # make benchmark   measure speed and memory against the plain path, into benchmarks/RESULTS.md
+# make docs   build the documentation into site/
 # make lint   check style and types        make format   put the code into the house's format
 # make clean  remove results (not .venv)
 
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test model benchmark lint format clean
+.PHONY: demo test model benchmark docs lint format clean
 
 demo: .venv/installed
 	$(BIN)/snakemake
@@ -25,6 +26,9 @@ benchmark: .venv/installed-dev
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+docs: .venv/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

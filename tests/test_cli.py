@@ -370,7 +370,7 @@ def test_info_shows_a_card(model):
     assert shown["Model"] == "Small"
     assert shown["Source of the data"] == "surrogate, not ab initio"
     assert shown["Architecture"] == "optimetal_2b"
-    assert shown["Seed"] == "1 to 42"
+    assert shown["Seed"] == "1, 42"
     assert shown["Test: Loss"] == "0.5"
     assert shown["Test: Colour difference ΔE"] == "unknown"
     assert shown["Domain: elements"] == "unknown"

@@ -129,7 +129,8 @@ def _told(cards: Sequence[Mapping[str, Any]], *keys: str) -> str:
     if not known:
         return UNKNOWN
     texts = list(dict.fromkeys(map(_text, known)))
-    if len(texts) > 1 and all(isinstance(value, int | float) for value in known):
+    measured = "seed" not in keys and all(isinstance(value, int | float) for value in known)
+    if len(texts) > 1 and measured:
         return f"{_text(min(known))} to {_text(max(known))}"
     return ", ".join(texts)
 

@@ -63,8 +63,8 @@ class Report:
     num_doubtful: int = 0
     warnings: dict[str, list[str]] = field(default_factory=dict)
     """Sentence -> names of the crystals shown that it is about."""
-    references: dict[str, None] = field(default_factory=dict)
-    """Sources of the measurements shown."""
+    references: dict[str, list[str]] = field(default_factory=dict)
+    """Source of the measurements shown -> formulas of what was measured."""
     skipped: list[Outcome] = field(default_factory=list)
 
 
@@ -185,7 +185,9 @@ def _add_measurement(report: Report, comparison: Comparison) -> None:
         style="italic",
     )
     source = comparison.measurement
-    report.references[f"{source.formula}: {source.label}. {source.reference}"] = None
+    formulas = report.references.setdefault(f"{source.label}. {source.reference}", [])
+    if source.formula not in formulas:
+        formulas.append(source.formula)
 
 
 def _drude_frequency(prediction: "Prediction") -> str:
@@ -229,8 +231,8 @@ def _remarks(report: Report) -> Iterator[str]:
         yield f"Warning, {_listed(names)}: {warning}"
     if more > 0 and report.num_doubtful:
         yield f"{report.num_doubtful:,} of all {report.num_predicted:,} crystals have warnings."
-    for reference in report.references:
-        yield f"Measured, {reference}"
+    for reference, formulas in report.references.items():
+        yield f"Measured, {', '.join(formulas)}: {reference}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -241,7 +243,7 @@ def _listed(names: Sequence[str]) -> str:
 def _model_line(ensemble: Ensemble) -> str:
     count = len(ensemble.members)
     members = f"{count} members; ± is their spread" if count > 1 else "a single network"
-    return f"Model {ensemble.label} ({members}), trained on data that are: {ensemble.source}."
+    return f"Model {ensemble.label} ({members}), learned from: {ensemble.source}."
 
 
 def _skipped(report: Report) -> Iterator[str]:

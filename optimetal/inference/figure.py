@@ -1,6 +1,7 @@
 """The figure of one prediction."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from textwrap import wrap
 from typing import Final
 
@@ -38,7 +39,18 @@ _FACT_STEP: Final = 0.0315  # of the height of the column
 _LOWEST: Final = 1.0  # eV; n and k diverge below
 
 
-def prediction_figure(prediction: Prediction, measured: Measurement | None = None) -> Figure:
+class PredictionFigure(Figure):
+    """Shows itself in a notebook, whether or not a plotting backend was chosen there."""
+
+    def _repr_png_(self) -> bytes:
+        content = BytesIO()
+        self.savefig(content, format="png")
+        return content.getvalue()
+
+
+def prediction_figure(
+    prediction: Prediction, measured: Measurement | None = None
+) -> PredictionFigure:
     """Spectra, colour and facts of a prediction, with what its reader must know at the foot.
 
     Bands are the standard deviation over the members, the grey strip is visible light.
@@ -53,7 +65,7 @@ def prediction_figure(prediction: Prediction, measured: Measurement | None = Non
     foot = [line for text in _foot(prediction) for line in wrap(text, _LINE_CHARACTERS)]
     with plt.style.context(STYLE):
         width, height = figure_size(2, 0.58)
-        fig = Figure((width, height + len(foot) * _LINE_HEIGHT))
+        fig = PredictionFigure((width, height + len(foot) * _LINE_HEIGHT))
         grid = fig.add_gridspec(2, 3, width_ratios=(1, 1, 0.75))
         for place, (title, spectra) in zip(np.ndindex(2, 2), _PANELS.items(), strict=True):
             ax = fig.add_subplot(grid[place], ylabel=title)

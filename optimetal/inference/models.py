@@ -216,6 +216,6 @@ def _not_found(problem: str) -> str:
     found = ", ".join(dict.fromkeys(entry.name for entry in find_models())) or "none"
     folders = ", ".join(map(str, model_folders()))
     return (
-        f"{problem} Found: {found}. Looked in: {folders}. Train one, give the path of a *.safetensors "
-        f"file or of a folder of them, or set {SEARCH_PATH}."
+        f"{problem} Found: {found}. Looked in: {folders}. `make model` in the project's folder "
+        f"trains one; or give the path of a *.safetensors file or of a folder of them, or set {SEARCH_PATH}."
     )

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Union, overload
 
 import numpy as np
+from pymatgen.core import Structure
 
 from optimetal.evaluation import evaluate
 from optimetal.graphs.packed import pack
@@ -13,6 +14,12 @@ from optimetal.inference.models import Ensemble, load_model
 from optimetal.inference.prediction import Prediction
 from optimetal.inference.preparation import Prepared, prepare
 from optimetal.optics.sum_rules import passive as without_gain
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+Crystal = Union[Structure, "Atoms"]
+Model = Ensemble | str | Path | Sequence[str | Path] | None
 
 BATCH_ROWS: Final = 200_000
 """Edges and three-body pairs of one forward pass: low-symmetry cells of hundreds of atoms come in
@@ -25,9 +32,33 @@ NOTABLE_GAIN: Final = 0.01
 """Share of the absorption above which unphysical gain is worth a warning."""
 
 
+@overload
+def predict(
+    structures: Crystal,
+    model: Model = None,
+    *,
+    names: str | None = None,
+    batch_size: int = 64,
+    passive: bool = False,
+    reduce: bool = True,
+) -> Prediction: ...
+
+
+@overload
+def predict(
+    structures: Iterable[Crystal],
+    model: Model = None,
+    *,
+    names: Sequence[str] | None = None,
+    batch_size: int = 64,
+    passive: bool = False,
+    reduce: bool = True,
+) -> list[Prediction]: ...
+
+
 def predict(
     structures: Any,
-    model: Ensemble | str | Path | Sequence[str | Path] | None = None,
+    model: Model = None,
     *,
     names: str | Sequence[str] | None = None,
     batch_size: int = 64,
@@ -61,9 +92,16 @@ def predict(
         try:
             prepared.append(prepare(structure, name, settings))
         except ValueError as error:
-            raise ValueError(f"Structure {name or number} cannot be predicted. {error}") from error
+            raise ValueError(
+                f"{_called(name, number, structure)} cannot be predicted. {error}"
+            ) from error
     predictions = predict_prepared(ensemble, prepared, batch_size=batch_size, passive=passive)
     return predictions[0] if one else predictions
+
+
+def _called(name: str | None, number: int, structure: Any) -> str:
+    formula = getattr(structure, "formula", None) or getattr(structure, "symbols", "")
+    return f"Structure {name or number} ({formula})" if formula else f"Structure {name or number}"
 
 
 def _is_crystal(structures: Iterable) -> bool:

@@ -119,6 +119,23 @@ def test_metrics_name_the_surrogate(study):
         assert json.loads(run.read_text())["source"] == "surrogate, not ab initio"
 
 
+def test_the_tested_model_is_found_and_predicts(study):
+    optimetal = Path(sys.executable).parent / "optimetal"
+    crystals = str(ROOT / "examples" / "NiAl.cif")
+    done = subprocess.run(
+        [optimetal, "predict", crystals, "--device", "cpu"],
+        cwd=study,
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "OPTIMETAL_MODELS"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "NiAl" in done.stdout
+    assert "OptiMetal2B (TC) (2 members" in done.stdout
+    assert "surrogate, not ab initio" in " ".join(done.stdout.split())
+
+
 def test_a_second_run_does_nothing(study):
     code, output = snakemake(study)
     assert code == 0
