@@ -80,7 +80,8 @@ class Pair:
     def plain_network(self) -> torch.nn.Module:
         """The plain path, with the weights that ours begins with."""
         torch.manual_seed(self.run.seed)
-        ours = Trainer(self.run, *[packed.load(self.folder / "ours.h5")] * 2)
+        graphs = packed.load(self.folder / "ours.h5")
+        ours = Trainer(self.run, graphs, graphs)
         network = plain_network(self.run.architecture).to(ours.device)
         network.load_state_dict(ours.model.state_dict())
         return network

@@ -81,7 +81,10 @@ class TrainingSettings(Settings):
     epochs: PositiveInt = Field(
         default=500, description="Passes over the training set. Published: 500."
     )
-    batch_size: PositiveInt = Field(default=256, description="Crystals per step. Published: 256.")
+    batch_size: PositiveInt = Field(
+        default=256,
+        description="Crystals per step, of all GPUs together. Published: 256.",
+    )
     warmup_epochs: NonNegativeInt = Field(
         default=5, description="Epochs of linear warm-up from 1e-7 to the base rate. Published: 5."
     )
@@ -116,6 +119,11 @@ class TrainingSettings(Settings):
     )
     checkpoint_every: PositiveInt = Field(
         default=10, description="Epochs between checkpoints. Published: 10."
+    )
+    max_recoveries: NonNegativeInt = Field(
+        default=3,
+        description="How often a run goes back to its best weights with half the learning rate, after a loss or "
+        "gradient that is not finite, before it fails.",
     )
     precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
         default="auto",

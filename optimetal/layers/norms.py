@@ -3,9 +3,10 @@
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 import torch_geometric.nn as pyg
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from optimetal.layers.rows import Population, Rows, sum_rows
@@ -18,6 +19,9 @@ class BatchNorm(pyg.BatchNorm):
     with the running statistics, which then stay as they are. (PyTorch, and with it the published
     code, raises instead.)
     """
+
+    group: dist.ProcessGroup | None = None
+    """Processes over whose rows the statistics are taken; none: this process alone."""
 
     def __init__(self, in_channels: int) -> None:
         """Same parameters and buffers as PyG's layer with its defaults."""
@@ -33,46 +37,94 @@ class BatchNorm(pyg.BatchNorm):
         Returns:
             (num_rows, in_channels).
         """
+        norm: Any = self.module
+        if self.training and self.group is not None:
+            return self._synchronised(x, rows or Population(norm.weight.new_ones(len(x))))
         if rows is None:
             return super().forward(x)
-        norm = self.module
         # two rows have a variance anyway: only a single one is worth waiting for a GPU's answer
         if not self.training or (x.size(0) < 2 and rows.total <= 1):
             return F.batch_norm(
                 x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
             )
         out, mean, variance = _WeightedBatchNorm.apply(
-            x, norm.weight, norm.bias, rows.share, norm.eps
+            x, norm.weight, norm.bias, rows.share, norm.eps, None
         )
-        self._track(mean, variance, rows.total)
+        self._track(mean, variance, rows.total, norm.momentum)
         return out
 
-    def _track(self, mean: Tensor, variance: Tensor, total: Tensor) -> None:
+    def _synchronised(self, x: Tensor, rows: Population) -> Tensor:
+        """Normalise with the rows of all processes, each of which calls this at the same time.
+
+        Whoever sets the group sees to it that each process has a crystal: then there are two rows or, where no
+        crystal has any, none, and the statistics stay as they are.
+        """
+        norm: Any = self.module
+        total = _over(self.group, rows.total)
+        share = (rows.population / total)[:, None]
+        out, mean, variance = _WeightedBatchNorm.apply(
+            x, norm.weight, norm.bias, share, norm.eps, self.group
+        )
+        self._track(mean, variance, total, norm.momentum * (total > 0).to(total.dtype))
+        return out
+
+    def _track(
+        self, mean: Tensor, variance: Tensor, total: Tensor, momentum: float | Tensor
+    ) -> None:
         norm: Any = self.module
         unbiased = variance * (total / (total - 1))
         norm.num_batches_tracked.add_(1)
-        norm.running_mean.lerp_(mean, norm.momentum)
-        norm.running_var.lerp_(unbiased, norm.momentum)
+        norm.running_mean.lerp_(mean, momentum)
+        norm.running_var.lerp_(unbiased, momentum)
+
+
+def synchronise(network: nn.Module, group: dist.ProcessGroup | None) -> None:
+    """Let all batch norms of a network count the rows of all processes.
+
+    Args:
+        network: The same in each process, which works on crystals of its own, at least one.
+        group: The processes; none: each counts its own rows again.
+    """
+    for module in network.modules():
+        if isinstance(module, BatchNorm):
+            module.group = group
+
+
+def _over(group: dist.ProcessGroup | None, values: Tensor) -> Tensor:
+    """Sum over the processes of a group."""
+    if group is None:
+        return values
+    total = values.detach().clone()
+    dist.all_reduce(total, group=group)
+    return total
 
 
 class _WeightedBatchNorm(torch.autograd.Function):
     """Batch norm with weights; its own gradient is up to 2.7 times faster than autograd's (CPU).
 
     With shares s (sum 1), z = (x - μ)/σ and the gradient g of the output, the gradient of x_i is
-    γ/σ [g_i - s_i (Σ_j g_j + z_i Σ_j g_j z_j)], channel by channel.
+    γ/σ [g_i - s_i (Σ_j g_j + z_i Σ_j g_j z_j)], channel by channel. Sums over j run over the rows of all processes of
+    a group; the gradients of weight and bias are those of this process's rows.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, share: Tensor, eps: float
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        share: Tensor,
+        eps: float,
+        group: dist.ProcessGroup | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Normalised rows, and the mean and biased variance of each channel."""
         real = x.to(weight.dtype)  # statistics of bf16 features are taken in full precision
-        mean = (share * real).sum(0)
+        mean = _over(group, (share * real).sum(0))
         centred = real - mean
-        variance = centred.square().mul_(share).sum(0)
+        variance = _over(group, centred.square().mul_(share).sum(0))
         inverse = (variance + eps).rsqrt()
         normed = centred.mul_(inverse)
+        ctx.group = group
         ctx.save_for_backward(normed, weight * inverse, share)
         ctx.mark_non_differentiable(mean, variance)
         return torch.addcmul(bias, normed, weight).to(x.dtype), mean, variance
@@ -85,9 +137,12 @@ class _WeightedBatchNorm(torch.autograd.Function):
         real = grad.to(normed.dtype)
         grad_bias = real.sum(0)
         grad_weight = (real * normed).sum(0)
-        common = torch.addcmul(grad_bias, normed, grad_weight).mul_(share)
+        sums = grad_bias, grad_weight
+        if ctx.group is not None:
+            sums = _over(ctx.group, torch.stack(sums))
+        common = torch.addcmul(sums[0], normed, sums[1]).mul_(share)
         grad_x = torch.sub(real, common, out=common).mul_(scale)
-        return grad_x.to(grad.dtype), grad_weight, grad_bias, None, None
+        return grad_x.to(grad.dtype), grad_weight, grad_bias, None, None, None
 
 
 class LayerNorm(pyg.LayerNorm):

@@ -68,3 +68,11 @@ def step(scheduler: LambdaLR | ReduceLROnPlateau, val_loss: float) -> None:
         scheduler.step(val_loss)
     else:
         scheduler.step()
+
+
+def halve(scheduler: LambdaLR | ReduceLROnPlateau) -> None:
+    """Halve the learning rate of now and of all epochs to come."""
+    for group in scheduler.optimizer.param_groups:
+        group["lr"] /= 2
+    if isinstance(scheduler, LambdaLR):
+        scheduler.base_lrs = [rate / 2 for rate in scheduler.base_lrs]

@@ -1,11 +1,14 @@
 import copy
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 import torch_geometric.nn as pyg
 from torch.testing import assert_close
 
-from optimetal.layers.norms import BatchNorm, LayerNorm
+from optimetal.layers import norms
+from optimetal.layers.norms import BatchNorm, LayerNorm, synchronise
 from optimetal.layers.rows import Rows
 
 CHANNELS = 3
@@ -108,3 +111,59 @@ def test_nothing_to_normalise(layer):
     out.sum().backward()
     assert out.shape == (0, CHANNELS)
     assert all(p.grad.isfinite().all() for p in norm.parameters())
+
+
+class Meeting:
+    """Threads in place of processes: each brings a tensor and leaves with the sum of all."""
+
+    def __init__(self, size):
+        self.barrier, self.lock, self.brought = threading.Barrier(size), threading.Lock(), []
+
+    def all_reduce(self, values, group):
+        assert group is self
+        with self.lock:
+            self.brought.append(values.clone())
+        self.barrier.wait()
+        values.copy_(torch.stack(self.brought).sum(0))
+        self.barrier.wait()
+        self.brought.clear()
+        self.barrier.wait()
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+@pytest.mark.parametrize("cuts", [[0, 4, 6], [0, 1, 1, 6]])  # the second of three has no row
+def test_processes_together_normalise_as_one(x, monkeypatch, weighted, cuts):
+    whole = displaced(BatchNorm(CHANNELS))
+    size = len(cuts) - 1
+    meeting, parts = Meeting(size), [copy.deepcopy(whole) for _ in range(size)]
+    monkeypatch.setattr(norms.dist, "all_reduce", meeting.all_reduce)
+    out, grad, *parameter_grads = run(whole, x, MERGED if weighted else None)
+
+    def run_part(number):
+        rows = slice(cuts[number], cuts[number + 1])
+        mine = Rows(MERGED.population[rows], GRAPH[rows], 4) if weighted else None
+        synchronise(parts[number], meeting)
+        return run(parts[number], x[rows], mine)
+
+    with ThreadPoolExecutor(size) as pool:
+        results = list(zip(*pool.map(run_part, range(size)), strict=True))
+    assert_close(torch.cat(results[0]), out)
+    assert_close(torch.cat(results[1]), grad)
+    for mine, parameter in zip(results[2:], parameter_grads, strict=True):
+        assert_close(sum(mine), parameter)
+    for part in parts:
+        assert_close(part.state_dict(), whole.state_dict())
+
+
+def test_statistics_stay_where_no_process_has_a_row(monkeypatch):
+    norm = displaced(BatchNorm(CHANNELS)).train()
+    before = copy.deepcopy(norm.state_dict())
+    meeting = Meeting(1)
+    monkeypatch.setattr(norms.dist, "all_reduce", meeting.all_reduce)
+    synchronise(norm, meeting)
+    empty = torch.zeros(0, dtype=torch.int64)
+    assert norm(torch.zeros(0, CHANNELS).double(), Rows(empty.double(), empty, 2)).shape[0] == 0
+    for name in ("module.running_mean", "module.running_var"):
+        assert_close(norm.state_dict()[name], before[name])
+    synchronise(norm, None)
+    assert norm.group is None

@@ -1,14 +1,21 @@
 """A few crystals with smooth invented spectra, packed for training."""
 
+import multiprocessing
+import time
+
 import numpy as np
 import pytest
+import torch
 
 from optimetal.config.run import Run
 from optimetal.graphs.neighbours import crystal_graph
-from optimetal.graphs.packed import pack
+from optimetal.graphs.packed import pack, save
 from optimetal.optics.grid import ENERGY
+from optimetal.training.folder import RunFolder
+from optimetal.training.status import Status
 
 NUM_CRYSTALS = 12
+MAIN = "from optimetal.training.__main__ import main; main(arguments)"
 
 
 def _packed(numbers):
@@ -47,7 +54,7 @@ def val_graphs():
     return _packed(range(NUM_CRYSTALS, NUM_CRYSTALS + 4))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_run():
     """Function that declares a small run."""
 
@@ -65,3 +72,79 @@ def make_run():
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def graph_files(train_graphs, val_graphs, tmp_path_factory):
+    """Files of the training and the validation set."""
+    folder = tmp_path_factory.mktemp("graphs")
+    save(train_graphs, folder / "train.h5")
+    save(val_graphs, folder / "val.h5")
+    return folder / "train.h5", folder / "val.h5"
+
+
+@pytest.fixture(scope="session")
+def start(graph_files):
+    """Function that starts a training in a process of its own and returns the process."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["optimetal.training.train"])
+    processes = []
+
+    def start_process(run, folder, code=MAIN, **environment):
+        folder.mkdir(exist_ok=True)
+        (folder / "run.json").write_text(run.model_dump_json())
+        arguments = [str(path) for path in (folder / "run.json", *graph_files, folder)]
+        prepare = f"import os; os.environ.update({environment!r}); arguments = {arguments!r}"
+        code = f"{prepare}\n{code}"
+        processes.append(context.Process(target=exec, args=(code,)))
+        processes[-1].start()
+        return processes[-1]
+
+    yield start_process
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+@pytest.fixture(scope="session")
+def finish():
+    """Function that waits for a process and returns its exit code."""
+
+    def finished(process):
+        process.join(120)
+        return process.exitcode
+
+    return finished
+
+
+@pytest.fixture(scope="session")
+def wait_for():
+    """Function that waits until something is true."""
+
+    def wait(condition, process):
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert process.is_alive(), f"ended early with exit code {process.exitcode}"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture
+def one_thread():
+    """Bit-for-bit comparisons need a fixed number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fit():
+    """Function that fits a trainer in a folder."""
+
+    def run_fit(trainer, folder):
+        return trainer.fit(RunFolder(folder), Status(folder / "status.json"))
+
+    return run_fit

@@ -11,7 +11,7 @@ from optimetal.config.training import (
     RestartSchedule,
     TrainingSettings,
 )
-from optimetal.training.schedules import learning_rate, make_scheduler, step
+from optimetal.training.schedules import halve, learning_rate, make_scheduler, step
 
 
 def rates(settings, losses=None):
@@ -81,3 +81,33 @@ def test_schedules_continue_from_their_state():
             one.step()
             step(other, 0.0)
         assert again.param_groups[0]["lr"] == optimizer.param_groups[0]["lr"]
+
+
+@pytest.mark.parametrize(
+    "schedule", [ConstantSchedule(), CosineSchedule(), RestartSchedule(period=3)]
+)
+def test_half_the_rate_holds_for_all_epochs_to_come(schedule):
+    settings = settings_with(schedule, warmup=2)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=settings.learning_rate)
+    scheduler = make_scheduler(optimizer, settings)
+    for epoch in range(settings.epochs):
+        if epoch in (1, 6):
+            halve(scheduler)
+        factor = 1.0 if epoch < 1 else 0.5 if epoch < 6 else 0.25
+        expected = factor * learning_rate(settings, epoch)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+        optimizer.step()
+        step(scheduler, 0.0)
+
+
+def test_a_plateau_reduces_what_was_halved():
+    settings = settings_with(PlateauSchedule(factor=0.1, patience=0))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=settings.learning_rate)
+    scheduler = make_scheduler(optimizer, settings)
+    halve(scheduler)
+    seen = []
+    for loss in (1.0, 1.0, 0.5):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        step(scheduler, loss)
+    assert seen == pytest.approx([5e-4, 5e-4, 5e-5])

@@ -1,0 +1,166 @@
+"""One training from its files to its files, by one process or several."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pandas as pd
+
+from optimetal.config.run import Run
+from optimetal.files import whole_file, write_text
+from optimetal.graphs.domain import domain_of
+from optimetal.graphs.packed import load
+from optimetal.models.weights import save_model
+from optimetal.provenance import code_version
+from optimetal.training.checkpoints import remove_checkpoints
+from optimetal.training.devices import device_name
+from optimetal.training.folder import RunFolder
+from optimetal.training.interruption import EXIT_CODE, SIGNALS, Interrupted
+from optimetal.training.journal import own_log
+from optimetal.training.loop import Trainer
+from optimetal.training.status import read_json, running
+from optimetal.training.world import joined, started_as_first
+
+
+def train(
+    run: Run,
+    train_graphs: str | Path,
+    val_graphs: str | Path,
+    folder: str | Path,
+) -> None:
+    """Train one run and write its folder, or go on where an earlier start was stopped.
+
+    ``config.json`` the run; ``history.csv`` one row per epoch; ``model.safetensors`` the best weights with their model
+    card, the outcome and the domain of the crystals learned from; ``metrics.json`` the outcome, written last;
+    ``status.json`` how it is doing; ``training.log`` of all starts; ``faults.json`` if there were any;
+    ``tensorboard/``. Checkpoints are there while the run lasts. Of the processes that ``torchrun`` started together,
+    which share the work, the first one writes.
+
+    Args:
+        run: What to train.
+        train_graphs: File of the whole training set; the run takes its subset.
+        val_graphs: File of the whole validation set.
+        folder: Folder of the run.
+
+    Raises:
+        Interrupted: If SIGTERM or SIGUSR1 asked to stop; the next start goes on.
+        TrainingError: If the loss stays not finite.
+    """
+    files, first = RunFolder(Path(folder)), started_as_first()
+    with (
+        running(files.status, active=first) as status,
+        own_log(files.log if first else None),
+        joined(run.training.device) as world,
+    ):
+        if world.is_first:
+            files.remove_leftovers()
+            write_text(files.config, run.model_dump_json(indent=2))
+        trainer = Trainer(run, load(train_graphs), load(val_graphs), world)
+        trainer.fit(files, status)
+        if world.is_first:
+            write_outcome(trainer, files)
+
+
+def write_outcome(trainer: Trainer, files: RunFolder) -> None:
+    """Write what a finished run leaves, and remove its checkpoints."""
+    metrics = outcome(trainer)
+    with whole_file(files.history) as temporary:
+        pd.DataFrame(trainer.progress.history).to_csv(temporary, index=False)
+    trainer.model.load_state_dict(trainer.progress.best_weights)
+    domain = domain_of(trainer.train_graphs, trainer.train_crystals)
+    save_model(trainer.model, files.model, metrics | {"domain": domain})
+    write_text(files.metrics, json.dumps(metrics, indent=2))
+    remove_checkpoints(files.checkpoint)
+
+
+def outcome(trainer: Trainer) -> dict[str, Any]:
+    """Result of a finished run: a row of the table of runs."""
+    run, history = trainer.run, trainer.progress.history
+    lowest = min(history, key=lambda row: row["val_loss"])
+    seconds = sum(row["seconds"] for row in history)
+    on_gpu = trainer.device.type == "cuda"
+    return {
+        "run": run.name,
+        "model": run.model,
+        "num_train": run.num_train,
+        "width": run.width,
+        "num_params": sum(parameter.numel() for parameter in trainer.model.parameters()),
+        "seed": run.seed,
+        "lr": run.training.learning_rate,
+        "epochs": len(history),
+        "val_loss": lowest["val_loss"],
+        "val_eps": lowest["val_eps"],
+        "val_drude": lowest["val_drude"],
+        "train_loss": lowest["train_loss"],
+        "best_epoch": trainer.progress.best_epoch,
+        "recoveries": len(trainer.progress.faults),
+        "seconds": seconds,
+        "seconds_per_epoch": median(row["seconds"] for row in history),
+        "gpu_hours": seconds * trainer.world.size / 3600 if on_gpu else 0.0,
+        "peak_memory_mb": trainer.progress.peak_memory,
+        "device": device_name(trainer.device),
+        "processes": trainer.world.size,
+        "precision": trainer.precision,
+        "source": trainer.train_graphs.source,
+        **code_version(),
+    }
+
+
+def launch(run: Run, train_graphs: str | Path, val_graphs: str | Path, folder: str | Path) -> int:
+    """Train in this process, together with those that ``torchrun`` started beside it.
+
+    Arguments as those of :func:`train`.
+
+    Returns:
+        Exit code: 0, or :data:`~optimetal.training.interruption.EXIT_CODE` if the run was interrupted.
+
+    Raises:
+        Exception: Whatever makes the run fail.
+    """
+    try:
+        train(run, train_graphs, val_graphs, folder)
+    except Interrupted:
+        return EXIT_CODE
+    return 0
+
+
+def launch_many(
+    processes: int,
+    run: Run,
+    train_graphs: str | Path,
+    val_graphs: str | Path,
+    folder: str | Path,
+    threads: int = 1,
+) -> int:
+    """Train with several processes on this machine, one per GPU, under ``torchrun``.
+
+    Args:
+        processes: How many.
+        run: What to train.
+        train_graphs: File of the whole training set.
+        val_graphs: File of the whole validation set.
+        folder: Folder of the run.
+        threads: Of each process.
+
+    Returns:
+        Exit code, as :func:`launch`, or another one if a process failed.
+    """
+    files = RunFolder(Path(folder))
+    files.status.unlink(missing_ok=True)
+    write_text(files.config, run.model_dump_json(indent=2))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    signals = ",".join(["SIGINT", *(number.name for number in SIGNALS)])
+    options = [f"--nproc-per-node={processes}", f"--signals-to-handle={signals}"]
+    program = ["-m", "optimetal.training", f"--threads={threads}"]
+    data = [str(path) for path in (files.config, train_graphs, val_graphs, files.path)]
+    child = subprocess.Popen([*torchrun, *options, *program, *data])
+    for number in SIGNALS:
+        signal.signal(number, lambda number, _: child.send_signal(number))
+    code = child.wait()
+    if code and read_json(files.status).get("state") == "interrupted":
+        return EXIT_CODE  # torchrun has exit codes of its own
+    return code
