@@ -30,8 +30,10 @@ else:
 
     include: "workflow/rules/data.smk"
     include: "workflow/rules/graphs.smk"
+    include: "workflow/rules/studies.smk"
     include: "workflow/rules/train.smk"
     include: "workflow/rules/evaluate.smk"
+    include: "workflow/rules/checks.smk"
     include: "workflow/rules/figures.smk"
 
 

@@ -175,6 +175,41 @@ def evaluate(
 
 
 @app.command()
+def plan(
+    config: Annotated[
+        Path, typer.Argument(help="Configuration of a study, such as config/paper.yaml.")
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", min=1, help="Trainings at a time. Without it: one per core."),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="First measure how fast the device at hand trains these networks, and keep that for later plans.",
+        ),
+    ] = False,
+    machine: Annotated[
+        str | None,
+        typer.Option(
+            help="Part of the name of a device that was measured elsewhere, such as H100. Without it: the one at hand."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Estimate what a study costs, before it starts: trainings, hours, longest job, disk.
+
+    The work of every network is counted; how fast a device does it is measured by --calibrate, within minutes. Without
+    that the times are those of one core of another machine, which is said.
+    """
+    with faults_in_one_line():
+        from optimetal.cli.plan import run
+
+        run(config, jobs, calibrate, machine, as_json)
+
+
+@app.command()
 def convert_checkpoint(
     old: Annotated[Path, typer.Argument(help="Published checkpoint, best_model.pt.")],
     new: Annotated[Path, typer.Argument(help="File to write, *.safetensors.")],

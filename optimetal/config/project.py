@@ -6,7 +6,7 @@ figures.
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import (
     Field,
@@ -21,8 +21,10 @@ from pydantic import (
 
 from optimetal.config.architecture import Architecture
 from optimetal.config.base import Settings
-from optimetal.config.surrogate import SurrogateSettings
+from optimetal.config.database import DatabaseSettings
+from optimetal.config.study import StudySettings
 from optimetal.config.training import TrainingSettings
+from optimetal.config.variation import Network, with_choice
 from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_LAWS
 
 METRICS: Final = (
@@ -40,32 +42,6 @@ Root = TypeVar("Root", bound=Settings)
 
 class ConfigurationError(ValueError):
     """The configuration cannot be used; the message names every key at fault."""
-
-
-class DatabaseSettings(Settings):
-    """Where crystals and spectra come from."""
-
-    source: Literal["surrogate", "folder"] = Field(
-        description="surrogate: the embedded tight-binding database (not ab initio). folder: a database on disk."
-    )
-    folder: str | None = Field(
-        default=None,
-        description="With source folder: holds the folders database_*/ of JSON entries.",
-    )
-    surrogate: SurrogateSettings = Field(
-        default=SurrogateSettings(), description="With source surrogate: size and chemistry."
-    )
-    max_bad_share: NonNegativeFloat = Field(
-        default=0.01,
-        le=1,
-        description="Share of bad entries above which compression stops (0 to 1).",
-    )
-
-    @model_validator(mode="after")
-    def _folder_is_given(self) -> "DatabaseSettings":
-        if (self.source == "folder") != (self.folder is not None):
-            raise ValueError("`folder` must be given with `source: folder`, and only then")
-        return self
 
 
 class SplitSettings(Settings):
@@ -122,31 +98,25 @@ class ModelSettings(Settings):
         return self
 
 
-class StudySettings(Settings):
-    """Trainings to run: every model at every size with every seed."""
+class AblationSettings(Settings):
+    """A search for architectures: the studies that it consists of, for its figures and its summary."""
 
-    models: tuple[str, ...] = Field(min_length=1, description="Keys of `models`.")
-    num_train: tuple[PositiveInt, ...] = Field(min_length=1, description="Training crystals, D.")
-    widths: tuple[PositiveInt, ...] = Field(
-        default=(), description="Hidden widths h; none: the width of the architecture."
+    layers: tuple[str, ...] = Field(
+        min_length=1,
+        description="Studies that vary one kind of layer each, of the same first architecture.",
     )
-    learning_rate_exponents: tuple[NonNegativeFloat, ...] = Field(
-        default=(), description="gamma of the learning-rate rule; none: the model's own."
+    combinations: str | None = Field(
+        default=None, description="Study of the combinations of the best of these."
     )
-    seeds: tuple[NonNegativeInt, ...] = Field(
-        default=(1, 42, 137), min_length=1, description="Seed of weights and order of crystals."
-    )
-    fit: Literal["num_train", "num_params", "grid"] | None = Field(
+    three_body: str | None = Field(
         default=None,
-        description="Axis along which scaling laws are fitted to this study; grid: both.",
+        description="Study of the three-body network, which began with another architecture.",
     )
 
-    @field_validator("models", "num_train", "widths", "learning_rate_exponents", "seeds")
-    @classmethod
-    def _each_once(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        if repeated := sorted({value for value in values if values.count(value) > 1}):
-            raise ValueError(f"expected each value once, got {repeated} several times")
-        return values
+    @property
+    def studies(self) -> list[str]:
+        """All of them."""
+        return [*self.layers, *filter(None, [self.combinations, self.three_body])]
 
 
 class EvaluationSettings(Settings):
@@ -222,7 +192,7 @@ class Project(Settings):
 
     pathvars: dict[str, str] = Field(
         default_factory=dict,
-        description="Folders of Snakemake's path variables <results>, <logs> and <benchmarks> (run times).",
+        description="Folders of Snakemake's path variables `<results>`, `<logs>` and `<benchmarks>` (run times).",
     )
     database: DatabaseSettings = Field(description="Where crystals and spectra come from.")
     splits: SplitSettings = Field(default=SplitSettings(), description="Train, val and test.")
@@ -232,6 +202,9 @@ class Project(Settings):
     )
     models: dict[str, ModelSettings] = Field(min_length=1, description="Name -> model.")
     studies: dict[str, StudySettings] = Field(min_length=1, description="Name -> trainings.")
+    ablation: AblationSettings | None = Field(
+        default=None, description="Which studies are a search for architectures."
+    )
     evaluation: EvaluationSettings = Field(description="Which trained models are tested.")
     scaling: ScalingSettings = Field(
         default=ScalingSettings(), description="Which scaling laws are fitted."
@@ -254,6 +227,29 @@ class Project(Settings):
                     f"`models.{model}.training`: {_listing(error, TrainingSettings)}"
                 ) from error
         return self
+
+    @model_validator(mode="after")
+    def _varied_settings_exist(self) -> "Project":
+        for name, study in self.studies.items():
+            for model in set(study.models) & set(self.models):  # others are named below
+                for choice in study.choices(model):
+                    for path, value in choice.items():
+                        self._check_setting(name, model, path, value)
+        return self
+
+    def _check_setting(self, study: str, model: str, path: str, value: Any) -> None:
+        """Whether a model has a setting, and the setting this value."""
+        network = Network(self.models[model].architecture, self.training_of(model))
+        try:
+            with_choice(network, {path: value})
+        except ValidationError as error:
+            reasons = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
+            message = f"`{path}` of model {model!r} cannot be {value!r}: {reasons}"
+        except ValueError as error:
+            message = f"model {model!r}: {error}"
+        else:
+            return
+        raise ValueError(f"`studies.{study}.vary`: {message}")
 
     @model_validator(mode="after")
     def _networks_fit_the_graphs(self) -> "Project":
@@ -281,11 +277,38 @@ class Project(Settings):
                 )
         return self
 
+    def _check_followed(self, name: str, study: StudySettings) -> None:
+        """Whether the studies that one follows exist, do not follow it in turn, and can tell what it wants."""
+        _check_known(f"studies.{name}.best_of", study.best_of, self.studies)
+        wanted = [study.learning_rate_from] if study.learning_rate_from else []
+        _check_known(f"studies.{name}.learning_rate_from", wanted, self.studies)
+        reached, ahead = set(), list(study.follows)
+        while ahead:
+            reached.add(other := ahead.pop())
+            ahead += [further for further in self.studies[other].follows if further not in reached]
+        if name in reached:
+            raise ValueError(f"`studies.{name}` would follow from its own results")
+        for other in wanted:
+            if not self.studies[other].learning_rate_exponents:
+                raise ValueError(
+                    f"`studies.{name}.learning_rate_from`: {other!r} needs `learning_rate_exponents`"
+                )
+            for model in (*self.studies[other].models, *study.models):
+                if self.models[model].reference_width is None:
+                    raise ValueError(
+                        f"`studies.{name}.learning_rate_from` needs `models.{model}.reference_width`"
+                    )
+
     @model_validator(mode="after")
     def _references_exist(self) -> "Project":
         for name, study in self.studies.items():
             _check_known(f"studies.{name}.models", study.models, self.models)
-        _check_known("evaluation.study", [self.evaluation.study], self.studies)
+            self._check_followed(name, study)
+        if self.ablation:
+            with_settings = [name for name, s in self.studies.items() if s.vary or s.best_of]
+            _check_known("ablation", self.ablation.studies, with_settings)
+        known_now = [name for name, study in self.studies.items() if study.is_known]
+        _check_known("evaluation.study", [self.evaluation.study], known_now)
         _check_known(
             "evaluation.models",
             self.evaluation.models,

@@ -16,9 +16,10 @@ PAGE: Final = Path(__file__).parents[2] / "config" / "README.md"
 HEADER: Final = """# Configuration
 
 `config.yaml` is the default study (embedded surrogate data, minutes on two cores), `paper.yaml` the published one,
-`test.yaml` the smallest that touches every rule; `published.yaml` redraws the published study from its measurements.
-Choose one with `snakemake --configfile config/paper.yaml`; it replaces the default. A misspelt key or a value out of
-range stops the run before anything is computed and is named.
+`test.yaml` the smallest that touches every rule; `published.yaml` redraws the published study from its measurements;
+`custom.yaml` is a worked example of studies of your own, which vary any settings. Choose one with
+`snakemake --configfile config/paper.yaml`; it replaces the default. A misspelt key or a value out of range stops the
+run before anything is computed and is named.
 
 All settings, with their defaults. Lengths are in Å, energies in eV, counts have no unit.
 This page is written by `python -m optimetal.config.reference`.

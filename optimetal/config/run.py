@@ -15,6 +15,8 @@ class Run(Settings):
     training: TrainingSettings
     num_train: PositiveInt
     seed: NonNegativeInt
+    variant: str = ""
+    """What a study varied, as a name; "" for the model's own settings."""
 
     @property
     def width(self) -> int:
@@ -22,13 +24,18 @@ class Run(Settings):
         return getattr(self.architecture, "hidden_dim", 0)
 
     @property
-    def name(self) -> str:
-        """Path below results/runs: equal settings of one model give equal names."""
+    def network(self) -> str:
+        """Name without learning rate and seed."""
         width = f"_width{self.width}" if self.width else ""
-        rate = f"{self.training.learning_rate:.4g}"
-        return f"{self.model}/data{self.num_train}{width}_lr{rate}_seed{self.seed}"
+        variant = f"_{self.variant}" if self.variant else ""
+        return f"{self.model}/data{self.num_train}{width}{variant}"
 
     @property
     def ensemble(self) -> str:
         """Name without the seed: runs that differ in nothing else form an ensemble."""
-        return self.name.rpartition("_seed")[0]
+        return f"{self.network}_lr{self.training.learning_rate:.4g}"
+
+    @property
+    def name(self) -> str:
+        """Path below results/runs: equal settings of one model give equal names."""
+        return f"{self.ensemble}_seed{self.seed}"

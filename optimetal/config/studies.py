@@ -1,13 +1,38 @@
 """From studies to trainings: each training is declared once, whatever number of studies asks for it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
 
 from optimetal.config.architecture import Architecture, OptiMate
-from optimetal.config.project import ModelSettings, Project, ScalingSettings, StudySettings
+from optimetal.config.project import ConfigurationError, ModelSettings, Project, ScalingSettings
 from optimetal.config.run import Run
+from optimetal.config.study import StudySettings
+from optimetal.config.training import TrainingSettings
+from optimetal.config.variation import (
+    SEARCHED,
+    Choice,
+    Network,
+    as_choice,
+    variant,
+    with_choice,
+)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study takes over from the results of others and from its searches."""
+
+    settings: Sequence[Choice] = ({},)
+    """Combinations of the best settings of other studies."""
+    exponents: Mapping[str, float] = field(default_factory=dict)
+    """Model -> gamma of the learning-rate rule."""
+    rates: Mapping[str, Choice] = field(default_factory=dict)
+    """Search -> learning rate and weight decay that it found."""
 
 
 @dataclass(frozen=True)
@@ -18,21 +43,77 @@ class Plan:
 
     @cached_property
     def members(self) -> dict[str, dict[str, Run]]:
-        """Study -> its trainings by name."""
+        """Study -> its trainings by name, for all studies that follow from no result."""
         return {
-            study: {run.name: run for run in study_runs(self.project, study)}
-            for study in self.project.studies
+            name: named(study_runs(self.project, name))
+            for name, study in self.project.studies.items()
+            if study.is_known
         }
 
     @cached_property
     def runs(self) -> dict[str, Run]:
-        """Every training once, by name."""
-        return {name: run for runs in self.members.values() for name, run in runs.items()}
+        """Every such training once, by name."""
+        return named(run for runs in self.members.values() for run in runs.values())
 
     @cached_property
     def studies(self) -> dict[str, list[str]]:
         """Study -> names of its trainings."""
         return {study: list(runs) for study, runs in self.members.items()}
+
+    @cached_property
+    def varied(self) -> list[str]:
+        """Paths of all settings that some study varies or searches, each a column of the table of trainings."""
+        studies = self.project.studies.values()
+        found = [*SEARCHED] if any(study.search for study in studies) else []
+        return list(dict.fromkeys([*(path for study in studies for path in study.varied), *found]))
+
+    @property
+    def later(self) -> list[str]:
+        """Studies whose trainings follow from results."""
+        return [name for name, study in self.project.studies.items() if not study.is_known]
+
+    def found_in(self, study: str) -> list[str]:
+        """Names of the files that decide the trainings of a study."""
+        own = self.project.studies[study]
+        return ["taken_over"] * bool(own.follows) + ["rates"] * bool(own.search)
+
+    def later_runs(self, study: str, findings: Findings) -> dict[str, Run]:
+        """Trainings of such a study by name, once its findings are there."""
+        return named(study_runs(self.project, study, findings))
+
+    def searches(self, study: str, findings: Findings | None = None) -> dict[str, Run]:
+        """Searches of a study by name, each with the training that its trials vary."""
+        return study_searches(self.project, study, findings or Findings())
+
+    def settings(self, study: str) -> list[str]:
+        """Paths of the settings in which the networks of a study may differ: its own, and those it takes over."""
+        own = self.project.studies[study]
+        taken_over = [path for other in own.best_of for path in self.settings(other)]
+        return list(dict.fromkeys([*taken_over, *own.varied]))
+
+    def axes(self, study: str) -> list[str]:
+        """The same with one path of those that take equal values."""
+        own = self.project.studies[study]
+        taken_over = [path for other in own.best_of for path in self.axes(other)]
+        return list(dict.fromkeys([*taken_over, *own.axes]))
+
+    def fitted_rates(self, study: str) -> dict[str, Any] | None:
+        """Where the exponents of the learning rate of a study come from: study, its reference widths, our models."""
+        own = self.project.studies[study]
+        if own.learning_rate_from is None:
+            return None
+        models = self.project.studies[own.learning_rate_from].models
+        widths = {model: self.project.models[model].reference_width for model in models}
+        return {"study": own.learning_rate_from, "reference_widths": widths, "models": own.models}
+
+    def label(self, study: str) -> str:
+        """Name of a study in figures and tables."""
+        return self.project.studies[study].label or study.replace("_", " ").capitalize()
+
+    def start(self, study: str) -> dict[str, Any]:
+        """The settings that a study varies, as its first model has them."""
+        own = self.project.studies[study]
+        return as_choice(self.project.models[own.models[0]], own.axes)
 
     def ensemble(self, name: str) -> list[str]:
         """Names of the trainings of an ensemble: they differ in the seed alone."""
@@ -76,42 +157,138 @@ class ScalingPlan:
         usual = "broken" if over_data else "power_floor"
         return chosen or (usual if usual in scaling.laws else scaling.laws[0])
 
+    def split_by(self, study: str) -> list[str]:
+        """Settings of which each combination has a law of its own."""
+        settings = self.studies[study]
+        along_settings = settings.fit in ("num_params", "grid") and not settings.widths
+        return [] if along_settings else settings.axes
+
+    def with_settings(self) -> list[str]:
+        """Studies that vary settings or take over those of others."""
+        return [name for name, study in self.studies.items() if study.vary or study.best_of]
+
     def learning_rates(self) -> list[str]:
         """Studies that vary the exponent of the learning-rate rule."""
         return [name for name, study in self.studies.items() if study.learning_rate_exponents]
 
 
-def study_runs(project: Project, name: str) -> Iterator[Run]:
-    """Trainings of one study."""
+def named(runs: Iterable[Run]) -> dict[str, Run]:
+    """Trainings by name, each once.
+
+    Raises:
+        ConfigurationError: If different trainings have one name.
+    """
+    by_name: dict[str, Run] = {}
+    for run in runs:
+        if by_name.setdefault(name := run.name, run) != run:
+            raise ConfigurationError(
+                f"Two different trainings would have the name {name}: values of learning rates or settings that agree "
+                "in their first digits; choose others."
+            )
+    return by_name
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of a study, trained with every seed."""
+
+    model: str
+    num_train: int
+    width: int | None
+    """None: that of the architecture."""
+    exponent: float | None
+    """gamma of the learning-rate rule; None: the model's own."""
+    choice: Choice
+    """Settings that differ from the model's."""
+
+
+def study_runs(project: Project, name: str, findings: Findings | None = None) -> Iterator[Run]:
+    """Trainings of one study.
+
+    Args:
+        project: The project.
+        name: Of the study.
+        findings: What results say; none where the study follows from none.
+
+    Raises:
+        ConfigurationError: If a combination is impossible, such as a width that heads do not divide.
+    """
+    study, findings = project.studies[name], findings or Findings()
+    for case in study_cases(study, findings):
+        run = case_run(project, name, case)
+        if study.search is not None:
+            found = {**case.choice, **findings.rates[run.network]}
+            run = case_run(project, name, replace(case, choice=found))
+        for seed in study.seeds:
+            yield run.model_copy(update={"seed": seed})
+
+
+def study_searches(project: Project, name: str, findings: Findings) -> dict[str, Run]:
+    """Searches of one study by name, each with the training whose learning rate and weight decay its trials vary."""
     study = project.studies[name]
-    for model, num_train, width, exponent, seed in product(
+    if study.search is None:
+        return {}
+    runs = [case_run(project, name, case) for case in study_cases(study, findings)]
+    return {
+        run.network: run.model_copy(
+            update={"training": for_epochs(run.training, study.search.epochs)}
+        )
+        for run in runs
+    }
+
+
+def study_cases(study: StudySettings, findings: Findings) -> Iterator[Case]:
+    """Every model at every size with every combination of settings."""
+    for model, num_train, width, exponent, taken_over in product(
         study.models,
         study.num_train,
         study.widths or (None,),
         study.learning_rate_exponents or (None,),
-        study.seeds,
+        findings.settings,
     ):
-        yield _run(project, model, num_train, width, exponent, seed)
+        gamma = findings.exponents.get(model, exponent)
+        for choice in study.choices(model):
+            yield Case(model, num_train, width, gamma, {**taken_over, **choice})
 
 
-def _run(
-    project: Project,
-    model: str,
-    num_train: int,
-    width: int | None,
-    exponent: float | None,
-    seed: int,
-) -> Run:
-    settings = project.models[model]
-    architecture = at_width(settings.architecture, width)
-    exponent = settings.learning_rate_exponent if exponent is None else exponent
-    training = project.training_of(model)
-    if exponent:
-        rate = training.learning_rate * _size_ratio(settings, architecture) ** exponent
+def case_run(project: Project, study: str, case: Case) -> Run:
+    """The training of a case with the first seed of its study.
+
+    Raises:
+        ConfigurationError: If its settings do not go together.
+    """
+    settings = project.models[case.model]
+    try:
+        own = Network(at_width(settings.architecture, case.width), project.training_of(case.model))
+        network = with_choice(own, case.choice)
+    except ValidationError as error:
+        reasons = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
+        raise ConfigurationError(
+            f"`studies.{study}`: {case.model!r} of width {case.width} cannot have {dict(case.choice)}: {reasons}"
+        ) from error
+    training = network.training
+    gamma = settings.learning_rate_exponent if case.exponent is None else case.exponent
+    if gamma:  # N is that of the width alone: the rule says nothing about other settings
+        rate = training.learning_rate * _size_ratio(settings, own.architecture) ** gamma
         training = training.model_copy(update={"learning_rate": rate})
     return Run(
-        model=model, architecture=architecture, training=training, num_train=num_train, seed=seed
+        model=case.model,
+        architecture=network.architecture,
+        training=training,
+        num_train=case.num_train,
+        seed=project.studies[study].seeds[0],
+        variant=variant(network, own, case.choice),
     )
+
+
+def for_epochs(training: TrainingSettings, epochs: int) -> TrainingSettings:
+    """The same training in fewer or more epochs; a schedule with a period changes in proportion."""
+    schedule = training.schedule
+    if period := getattr(schedule, "period", None):
+        period = max(1, round(period * epochs / training.epochs))
+        schedule = schedule.model_copy(update={"period": period})
+    content = training.model_dump() | {"epochs": epochs, "schedule": schedule.model_dump()}
+    return TrainingSettings.model_validate(content)
 
 
 def at_width(architecture: Architecture, width: int | None) -> Architecture:

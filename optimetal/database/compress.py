@@ -1,18 +1,43 @@
-"""A folder of database entries -> one file of records, and a table of what had to be left out."""
+"""A folder of database entries -> one file of records, and a table of what had to be left out.
 
+Entries are decoded in parts, each by one worker and to a file of its own, and the parts joined in their order as they
+come. A restarted run takes over the parts whose entries have not changed since.
+"""
+
+import json
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+import shutil
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import blake2b
+from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Final
 
-import pandas as pd
 from tqdm import tqdm
 
-from optimetal.database.entries import BadEntry, Record, entry_files, read_entries
-from optimetal.database.store import write_records
-from optimetal.files import whole_file
+from optimetal.database.entries import (
+    BadEntry,
+    EntryError,
+    EntryFile,
+    Record,
+    entry_folders,
+    read_entry,
+)
+from optimetal.database.quarantine import Quarantine
+from optimetal.database.store import FORMAT, CrystalStore, write_records
+from optimetal.files import write_text
+from optimetal.workers import process_map
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
+
+PART: Final = 512
+"""Entries per part: about a second of work, and 8 MB of records."""
+
+MAX_WORKERS: Final = 64
+"""More wait for the disk anyway, and would need more than 2 GB of memory together."""
 
 
 def compress(
@@ -24,48 +49,130 @@ def compress(
 ) -> None:
     """Compress all entries of a folder.
 
+    Finished parts lie in ``<records_file without suffix>.parts`` until all are joined.
+
     Args:
         folder: Holds the ``database_*`` folders.
-        records_file: Columnar HDF5 file to write.
+        records_file: Columnar HDF5 file to write; in the order of folders and file names.
         quarantine_file: CSV of the files left out, with reason and detail; written in every case.
         max_bad_share: Share of bad files (0 to 1) above which the run stops.
-        jobs: Worker processes; the result does not depend on it.
+        jobs: Worker processes at most; the result does not depend on it.
 
     Raises:
         FileNotFoundError: If the folder holds no entries.
         ValueError: If more than the allowed share of the files is bad.
+        OSError: If the disk is full or cannot be written to.
     """
-    files = entry_files(folder)
-    bad: list[BadEntry] = []
-    outcomes = tqdm(read_entries(files, jobs), "entries", len(files), disable=None)
+    folders = entry_folders(folder)
+    num_entries = sum(map(len, folders.values()))
+    place = Path(records_file).with_suffix(".parts")
+    with (
+        Quarantine(quarantine_file, max_bad_share * num_entries) as quarantine,
+        tqdm(desc="entries", total=num_entries, disable=None) as bar,
+        closing(_outcomes(_parts(folders, place), jobs, bar)) as outcomes,
+    ):
+        num_records = write_records(records_file, quarantine.good(outcomes))
+    shutil.rmtree(place)
+    logger.info("%d of %d entries compressed", num_records, num_entries)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some entries of a folder, and where they are collected."""
+
+    folder: Path
+    files: list[EntryFile]
+    stem: Path
+
+    @property
+    def records_file(self) -> Path:
+        """Records, if any entry is good."""
+        return self.stem.with_suffix(".h5")
+
+    @property
+    def summary_file(self) -> Path:
+        """Written last: what became of the entries."""
+        return self.stem.with_suffix(".json")
+
+    def fingerprint(self) -> str:
+        """Changes when the result might."""
+        files = (f"{name}\t{size}\t{modified}" for name, size, modified in self.files)
+        inputs = [version("optimetal"), FORMAT, *files]
+        return blake2b("\n".join(inputs).encode(), digest_size=16).hexdigest()
+
+
+def _parts(folders: dict[Path, list[EntryFile]], place: Path) -> list[_Part]:
+    return [
+        _Part(folder, files[start : start + PART], place / f"{folder.name}-{start // PART:03d}")
+        for folder, files in folders.items()
+        for start in range(0, len(files), PART)
+    ]
+
+
+def _outcomes(parts: list[_Part], jobs: int, bar: tqdm) -> Generator[Record | BadEntry]:
+    """Records and bad entries of all parts, one after the other; a repeated mat_id is a bad entry."""
+    missing = [part for part in parts if not _is_finished(part)]
+    to_write = {part.stem for part in missing}
+    logger.info("%d of %d parts are there already", len(parts) - len(missing), len(parts))
+    seen: set[str] = set()
+    with process_map(min(jobs, len(missing), MAX_WORKERS), [__name__]) as map_parts:
+        written = map_parts(_write_part, missing)
+        for part in parts:
+            if part.stem in to_write:
+                next(written)
+            yield from _part_outcomes(part, seen)
+            bar.update(len(part.files))
+
+
+def _part_outcomes(part: _Part, seen: set[str]) -> Iterator[Record | BadEntry]:
+    summary = json.loads(part.summary_file.read_bytes())
+    for name, reason, detail in summary["bad"]:
+        yield BadEntry(str(part.folder / name), reason, detail)
+    if not summary["good"]:
+        return
+    kept = []
+    for row, (mat_id, name) in enumerate(summary["good"]):
+        if mat_id in seen:
+            detail = f"{mat_id} was read before"
+            yield BadEntry(str(part.folder / name), "duplicate mat_id", detail)
+        else:
+            seen.add(mat_id)
+            kept.append(row)
+    with CrystalStore(part.records_file) as store:
+        yield from store.records(kept)
+
+
+def _write_part(part: _Part) -> None:
+    """Decode the entries of a part, in a worker."""
+    good: list[tuple[str, str]] = []
+    bad: list[tuple[str, str, str]] = []
+
+    def records() -> Iterator[Record]:
+        for file in part.files:
+            try:
+                record = read_entry(part.folder / file.name)
+            except EntryError as error:
+                bad.append((file.name, error.reason, error.detail))
+            else:
+                good.append((record.mat_id, file.name))
+                yield record
+
+    stream = records()
+    if first := next(stream, None):
+        write_records(part.records_file, chain([first], stream))
+    summary = {"inputs": part.fingerprint(), "good": good, "bad": bad}
+    write_text(part.summary_file, json.dumps(summary))
+
+
+def _is_finished(part: _Part) -> bool:
+    """Whether a part need not be done again.
+
+    Where a file could not be read, it is tried again: it may have been the network's fault.
+    """
     try:
-        write_records(records_file, _good(outcomes, bad, max_bad_share * len(files)))
-    finally:
-        with whole_file(quarantine_file) as temporary:
-            table = pd.DataFrame(map(asdict, bad), columns=["file", "reason", "detail"])
-            table.to_csv(temporary, index=False)
-    reasons = table["reason"].value_counts().to_dict()
-    log.info(
-        "%d of %d entries compressed, quarantined: %s",
-        len(files) - len(bad),
-        len(files),
-        reasons or "none",
-    )
-
-
-def _good(
-    outcomes: Iterable[Record | BadEntry], bad: list[BadEntry], max_bad: float
-) -> Iterator[Record]:
-    """The records; bad entries are collected on the way, and too many of them end the run."""
-    for outcome in outcomes:
-        if isinstance(outcome, Record):
-            yield outcome
-            continue
-        bad.append(outcome)
-        log.warning("%s is left out (%s: %s)", outcome.file, outcome.reason, outcome.detail)
-        if len(bad) > max_bad:
-            raise ValueError(
-                f"{len(bad)} entries are bad, {max_bad:g} are allowed (`database.max_bad_share` of all); the last "
-                f"one is {outcome.file} ({outcome.reason}: {outcome.detail}). All are named in the log: mend or "
-                "remove them, or raise the share."
-            )
+        summary = json.loads(part.summary_file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return False
+    unread = any(reason == "unreadable" for _, reason, _ in summary["bad"])
+    is_whole = part.records_file.exists() or not summary["good"]
+    return summary["inputs"] == part.fingerprint() and is_whole and not unread

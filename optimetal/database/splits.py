@@ -1,15 +1,20 @@
 """Who is trained on and who is tested on: splits by composition and training subsets."""
 
+import gzip
+import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from optimetal.database.store import CrystalStore, write_records
 from optimetal.files import whole_file
+
+logger = logging.getLogger(__name__)
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -46,6 +51,62 @@ def split_by_composition(
     return dict(zip(SPLITS, members, strict=True))
 
 
+def read_lists(folder: str | Path) -> dict[str, list[str]]:
+    """Published lists of identifiers: ``train.txt``, ``val.txt`` and ``test.txt``, or these with ``.gz``.
+
+    Raises:
+        FileNotFoundError: If a list is missing.
+        ValueError: If an identifier is in the lists twice.
+    """
+    lists = {name: _read_list(Path(folder, f"{name}.txt")) for name in SPLITS}
+    total = sum(map(len, lists.values()))
+    if total != (different := len(set().union(*lists.values()))):
+        raise ValueError(
+            f"Expected lists without repetition in {folder}, got {different} different names among {total}."
+        )
+    return lists
+
+
+def _read_list(path: Path) -> list[str]:
+    packed = path.with_name(path.name + ".gz")
+    if path.exists():
+        return path.read_text().split()
+    if packed.exists():
+        with gzip.open(packed, "rt") as file:
+            return file.read().split()
+    raise FileNotFoundError(f"Expected a published list of identifiers at {path} or {packed.name}.")
+
+
+def split_by_lists(
+    mat_ids: Sequence[str], lists: Mapping[str, Sequence[str]]
+) -> dict[str, np.ndarray]:
+    """Positions of the materials of each split, as listed; what is listed but missing is logged.
+
+    Args:
+        mat_ids: Identifier of each material.
+        lists: Split -> identifiers.
+
+    Raises:
+        ValueError: If a material is in no list, or a split would be empty.
+    """
+    split_of = {mat_id: name for name, listed in lists.items() for mat_id in listed}
+    if unlisted := [mat_id for mat_id in mat_ids if mat_id not in split_of]:
+        raise ValueError(
+            f"Expected materials of the published lists, got {len(unlisted)} others such as {unlisted[0]}: split this "
+            "database by composition."
+        )
+    splits = np.array([split_of[mat_id] for mat_id in mat_ids])
+    members = {name: np.flatnonzero(splits == name) for name in lists}
+    for name, rows in members.items():
+        if not rows.size:
+            raise ValueError(f"None of the {len(lists[name])} materials listed for {name} is here.")
+        if missing := len(lists[name]) - rows.size:
+            logger.warning(
+                "%d of the %d materials of %s are missing", missing, len(lists[name]), name
+            )
+    return members
+
+
 def subset(num_total: int, num_train: int) -> list[int]:
     """Positions of a training subset, in the published order (not ascending).
 
@@ -66,26 +127,39 @@ def subset(num_total: int, num_train: int) -> list[int]:
 
 def split_records(
     records_file: str | Path,
-    split_files: dict[str, Path],
+    split_files: Mapping[str, Path],
     table_file: str | Path,
     ratios: tuple[float, float, float],
     seed: int,
+    lists: str | Path | None = None,
 ) -> None:
-    """Write the records of each split, sorted by mat_id, and a table that says where each went."""
+    """Write the records of each split, sorted by mat_id, and a table that says where each went.
+
+    Args:
+        records_file: Records of all crystals.
+        split_files: Split -> file of records to write.
+        table_file: CSV to write: mat_id, composition and split of each crystal.
+        ratios: Shares of the unique formulas in train, val and test.
+        seed: Seed of the shuffle.
+        lists: Folder with the published lists (:func:`read_lists`), which then decide instead.
+
+    Raises:
+        ValueError: If a split would be empty, or a material is in none of the lists.
+        OSError: If a file cannot be read or written.
+    """
     with CrystalStore(records_file) as store:
-        members = split_by_composition(store.compositions, ratios, seed)
+        if lists is None:
+            members = split_by_composition(store.compositions, ratios, seed)
+        else:
+            members = split_by_lists(store.mat_ids, read_lists(lists))
+        names = np.array(store.mat_ids)
         tables = []
         for name, rows in members.items():
-            rows = rows[np.argsort(np.array(store.mat_ids)[rows], kind="stable")]
-            write_records(split_files[name], store.records(rows.tolist()))
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "mat_id": [store.mat_ids[row] for row in rows],
-                        "composition": [store.compositions[row] for row in rows],
-                        "split": name,
-                    }
-                )
-            )
+            rows = rows[np.argsort(names[rows], kind="stable")]
+            bar = tqdm(store.records(rows.tolist()), name, len(rows), disable=None)
+            write_records(split_files[name], bar)
+            compositions = [store.compositions[row] for row in rows]
+            columns = {"mat_id": names[rows], "composition": compositions, "split": name}
+            tables.append(pd.DataFrame(columns))
     with whole_file(table_file) as temporary:
         pd.concat(tables).to_csv(temporary, index=False)

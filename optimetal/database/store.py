@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 
 from optimetal.database.entries import Record
-from optimetal.files import whole_file
+from optimetal.hdf5 import new_hdf5
 from optimetal.optics.grid import NUM_ENERGIES
 
 FORMAT: Final = "optimetal-records-1"
@@ -47,18 +47,13 @@ def write_records(path: str | Path, records: Iterable[Record]) -> int:
             ab initio spectra must not be mixed.
     """
     records = iter(records)
-    with whole_file(path) as temporary, _hdf5(temporary) as file:
+    with new_hdf5(path) as file:
         _create_columns(file)
         while block := list(islice(records, BLOCK)):
             _append(file, block)
         if not len(file["mat_ids"]):
             raise ValueError(f"Expected records for {path}, got none.")
         return len(file["mat_ids"])
-
-
-def _hdf5(path: Path) -> Any:
-    """HDF5 file to write (h5py has no annotations)."""
-    return h5py.File(path, "w", libver="latest")
 
 
 def _create_columns(file: Any) -> None:

@@ -1,32 +1,36 @@
 """Records of crystals -> packed graphs with the targets to learn."""
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from functools import partial
-from multiprocessing import connection, get_context, parent_process
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from optimetal.database.store import BLOCK, CrystalStore
 from optimetal.graphs.neighbours import Edges, crystal_edges, graph_of_edges, joined_edges
-from optimetal.graphs.packed import GraphRows, PackedGraphs, graph_rows, pack_rows
+from optimetal.graphs.packed import (
+    GraphRows,
+    PackedGraphs,
+    graph_file,
+    graph_rows,
+    joined_rows,
+    pack_rows,
+)
 from optimetal.graphs.quotient import quotients_of_union
 from optimetal.optics.color import material_lab
+from optimetal.workers import process_map
 
 TOGETHER: Final = 32
 """Crystals reduced at once: enough to amortise the calls, few enough to stay in the cache."""
 
-BLOCKS_PER_MESSAGE: Final = 8
-"""Blocks sent to a worker at once: about 0.1 s of work."""
-
 WORTH_A_WORKER: Final = 5000
 """Crystals for which another process saves more time than the 1.5 s that starting the first costs."""
+
+Part = tuple[GraphRows, dict[str, np.ndarray]]
+"""Graphs and targets of some consecutive crystals."""
 
 
 class _Block(NamedTuple):
@@ -63,40 +67,96 @@ def build_graphs(
     Raises:
         ValueError: If a crystal has no graph (it is named), or the tolerance is negative.
     """
-    reduced = partial(_reduced, cutoff=cutoff, triplet_cutoff=triplet_cutoff, tolerance=tolerance)
-    with _mapping(min(jobs, len(store) // WORTH_A_WORKER)) as map_blocks:
-        parts = map_blocks(reduced, _blocks(store))
-        targets = _targets(store)  # while the workers are at it
-        parts = _collected(parts, tqdm(desc=name, total=len(store), unit="crystal", disable=None))
+    with closing(_parts(store, cutoff, triplet_cutoff, tolerance, name, jobs)) as stream:
+        rows, blocks = zip(*stream, strict=True)
+    targets = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     return pack_rows(
-        parts, cutoff, triplet_cutoff, targets, store.mat_ids, store.compositions, store.source
+        rows, cutoff, triplet_cutoff, targets, store.mat_ids, store.compositions, store.source
     )
 
 
-def _collected(parts: Iterable[GraphRows], bar: tqdm) -> list[GraphRows]:
-    collected = []
-    with bar:
-        for part in parts:
-            collected.append(part)
-            bar.update(len(part))
-    return collected
+def write_graphs(
+    path: str | Path,
+    store: CrystalStore,
+    cutoff: float,
+    triplet_cutoff: float | None,
+    tolerance: float,
+    name: str = "graphs",
+    jobs: int = 1,
+) -> None:
+    """The same, block by block into a file for :func:`optimetal.graphs.packed.load`.
+
+    Memory does not grow with the number of crystals, apart from their names and structures.
+
+    Args:
+        path: HDF5 file to write; it appears when it is complete.
+        store: As for :func:`build_graphs`, like all that follow.
+        cutoff: Å.
+        triplet_cutoff: Å.
+        tolerance: Å.
+        name: Title of the progress bar.
+        jobs: Worker processes at most.
+
+    Raises:
+        ValueError: If a crystal has no graph (it is named), or the tolerance is negative.
+        OSError: If the file cannot be written.
+    """
+    names = store.mat_ids, store.compositions
+    with (
+        graph_file(path, *names, cutoff, triplet_cutoff, store.source) as file,
+        closing(_parts(store, cutoff, triplet_cutoff, tolerance, name, jobs)) as stream,
+    ):
+        for rows, targets in stream:
+            file.append(rows, targets)
 
 
-def _blocks(store: CrystalStore) -> Iterator[_Block]:
-    for start in range(0, len(store), TOGETHER):
-        crystals = slice(start, start + TOGETHER)
-        offsets = store.atom_offsets[start : start + TOGETHER + 1]
-        atoms = slice(offsets[0], offsets[-1])
-        yield _Block(
-            store.mat_ids[crystals],
-            store.lattices[crystals],
-            np.diff(offsets),
-            store.atomic_numbers[atoms],
-            store.positions[atoms],
-        )
+def _parts(
+    store: CrystalStore,
+    cutoff: float,
+    triplet_cutoff: float | None,
+    tolerance: float,
+    name: str,
+    jobs: int,
+) -> Generator[Part]:
+    """Graphs and targets of all crystals, BLOCK crystals at a time."""
+    reduced = partial(_reduced, cutoff=cutoff, triplet_cutoff=triplet_cutoff, tolerance=tolerance)
+    with (
+        process_map(min(jobs, len(store) // WORTH_A_WORKER), [__name__]) as map_blocks,
+        tqdm(desc=name, total=len(store), unit="crystal", disable=None) as bar,
+    ):
+        for number, rows in enumerate(map_blocks(reduced, _blocks(store))):
+            yield rows, _targets(store, slice(number * BLOCK, (number + 1) * BLOCK))
+            bar.update(len(rows))
+
+
+def _blocks(store: CrystalStore) -> Iterator[list[_Block]]:
+    for start in range(0, len(store), BLOCK):
+        stop = min(start + BLOCK, len(store))
+        firsts = range(start, stop, TOGETHER)
+        yield [_block(store, slice(first, min(first + TOGETHER, stop))) for first in firsts]
+
+
+def _block(store: CrystalStore, crystals: slice) -> _Block:
+    offsets = store.atom_offsets[crystals.start : crystals.stop + 1]
+    atoms = slice(offsets[0], offsets[-1])
+    return _Block(
+        store.mat_ids[crystals],
+        store.lattices[crystals],
+        np.diff(offsets),
+        store.atomic_numbers[atoms],
+        store.positions[atoms],
+    )
 
 
 def _reduced(
+    blocks: list[_Block], cutoff: float, triplet_cutoff: float | None, tolerance: float
+) -> GraphRows:
+    """Quotient graphs of some blocks, in a worker."""
+    parts = [_reduced_block(block, cutoff, triplet_cutoff, tolerance) for block in blocks]
+    return joined_rows(parts)
+
+
+def _reduced_block(
     block: _Block, cutoff: float, triplet_cutoff: float | None, tolerance: float
 ) -> GraphRows:
     """Quotient graphs of one block."""
@@ -121,46 +181,11 @@ def _edges(block: _Block, cutoff: float) -> list[Edges]:
     return edges
 
 
-def _targets(store: CrystalStore) -> dict[str, np.ndarray]:
-    eps_inter = store.eps_inter()
-    lab = np.empty((len(store), 3), np.float32)
-    for start in range(0, len(store), BLOCK):
-        block = slice(start, start + BLOCK)
-        lab[block] = material_lab(eps_inter[block], store.drude_frequency[block])
+def _targets(store: CrystalStore, crystals: slice) -> dict[str, np.ndarray]:
+    eps_inter = store.eps_inter(crystals)
+    drude_frequency = store.drude_frequency[crystals]
     return {
         "eps_inter": eps_inter.view(np.float32).reshape(*eps_inter.shape, 2),
-        "drude_frequency": store.drude_frequency,
-        "lab": lab,
+        "drude_frequency": drude_frequency,
+        "lab": material_lab(eps_inter, drude_frequency).astype(np.float32),
     }
-
-
-# Workers
-
-
-@contextmanager
-def _mapping(jobs: int) -> Iterator[Callable[..., Iterable[Any]]]:
-    """Python's ``map``, or the same in worker processes, with the results in the same order."""
-    if jobs < 2:
-        yield map
-        return
-    # Its server imports this module once, and all workers are copies of it that share its memory.
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(jobs, context, _follow_parent)
-    try:
-        yield partial(pool.map, chunksize=BLOCKS_PER_MESSAGE)
-    finally:
-        pool.shutdown(cancel_futures=True)  # pending only after an error or Ctrl-C
-
-
-def _follow_parent() -> None:
-    """Let a worker end with its parent: silently at Ctrl-C, and when the parent was killed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:  # a worker would wait for work forever
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,22 +1,25 @@
 """All graphs of a split in a few long columns, and batches gathered from them.
 
 A ragged quantity (the edges of all crystals) is one array; row ``i`` of ``offsets`` says where crystal ``i`` begins.
-Batches are gathered with array indexing, on whatever device the columns live.
+Batches are gathered with array indexing, on whatever device the columns live. On disk, integers are as small as their
+values allow.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import h5py
 import numpy as np
 import torch
 from torch import Tensor
 
-from optimetal.files import whole_file
 from optimetal.graphs.batch import GraphBatch
 from optimetal.graphs.neighbours import CrystalGraph
+from optimetal.hdf5 import new_hdf5
 
 FORMAT: Final = "optimetal-graphs-1"
 
@@ -24,16 +27,25 @@ LEVELS: Final = ("node", "edge", "triplet")
 """A crystal has so many nodes, edges and three-body pairs."""
 
 COLUMNS: Final[dict[str, tuple[str, str, str]]] = {
-    # column of the file: (level, field of CrystalGraph, type on disk)
+    # column: (level, field of CrystalGraph, type)
     "atomic_numbers": ("node", "atomic_numbers", "uint8"),
-    "class_size": ("node", "class_size", "float32"),
+    "class_size": ("node", "class_size", "int32"),
     "edge_index": ("edge", "edge_index", "int32"),
     "edge_length": ("edge", "edge_length", "float32"),
-    "edge_multiplicity": ("edge", "edge_multiplicity", "float32"),
+    "edge_multiplicity": ("edge", "edge_multiplicity", "int32"),
     "triplet_index": ("triplet", "triplet_index", "int32"),
     "triplet_cosine": ("triplet", "triplet_cosine", "float32"),
-    "triplet_multiplicity": ("triplet", "triplet_multiplicity", "float32"),
+    "triplet_multiplicity": ("triplet", "triplet_multiplicity", "int32"),
 }
+
+INTEGERS: Final = ("uint8", "int16", "int32")
+"""Types of integers on disk, small to large; torch gathers from each of them."""
+
+ROWS_AT_ONCE: Final = 2**18
+"""Rows of a column in memory while it is written."""
+
+ALIGNMENT: Final = 64
+"""Columns begin at multiples of so many bytes, as those in memory do."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +141,18 @@ class PackedGraphs:
             for name, values in self.columns.items()
         }
         graph = torch.arange(len(crystals), device=crystals.device)
+        real = column["edge_length"].dtype
         return GraphBatch(
             num_graphs=len(crystals),
             atomic_numbers=column["atomic_numbers"].long(),
             node_graph=graph.repeat_interleave(counts["node"]),
-            class_size=column["class_size"],
+            class_size=column["class_size"].to(real),
             edge_index=_shifted(column["edge_index"], counts["node"], counts["edge"]),
             edge_length=column["edge_length"],
-            edge_multiplicity=column["edge_multiplicity"],
+            edge_multiplicity=column["edge_multiplicity"].to(real),
             triplet_index=_shifted(column["triplet_index"], counts["edge"], counts["triplet"]),
             triplet_cosine=column["triplet_cosine"],
-            triplet_multiplicity=column["triplet_multiplicity"],
+            triplet_multiplicity=column["triplet_multiplicity"].to(real),
             targets={name: v.index_select(0, crystals) for name, v in self.targets.items()},
         )
 
@@ -252,23 +265,144 @@ def pack_rows(
     )
 
 
+def joined_rows(parts: Sequence[GraphRows]) -> GraphRows:
+    """Consecutive parts as one."""
+    return GraphRows(
+        {name: np.concatenate([part.columns[name] for part in parts]) for name in COLUMNS},
+        {level: np.concatenate([part.counts[level] for part in parts]) for level in LEVELS},
+    )
+
+
 def save(packed: PackedGraphs, path: str | Path) -> None:
     """Write a collection to one HDF5 file, one plain contiguous dataset per column."""
-    with whole_file(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        file.attrs.update(format=FORMAT, source=packed.source, cutoff=packed.cutoff)
-        if packed.triplet_cutoff is not None:
-            file.attrs["triplet_cutoff"] = packed.triplet_cutoff
-        for group, arrays in (
-            ("columns", packed.columns),
-            ("offsets", packed.offsets),
-            ("targets", packed.targets),
-        ):
-            columns = file.create_group(group)
-            for name, values in arrays.items():
-                columns.create_dataset(name, data=values.cpu().numpy())
-        strings = h5py.string_dtype()
-        file.create_dataset("mat_ids", data=list(packed.mat_ids), dtype=strings)
-        file.create_dataset("compositions", data=list(packed.compositions), dtype=strings)
+    rows = GraphRows(
+        {name: values.cpu().numpy() for name, values in packed.columns.items()},
+        {level: offsets.diff().cpu().numpy() for level, offsets in packed.offsets.items()},
+    )
+    targets = {name: values.cpu().numpy() for name, values in packed.targets.items()}
+    names = packed.mat_ids, packed.compositions
+    cutoffs = packed.cutoff, packed.triplet_cutoff
+    with graph_file(path, *names, *cutoffs, packed.source) as file:
+        file.append(rows, targets)
+
+
+@contextmanager
+def graph_file(
+    path: str | Path,
+    mat_ids: Sequence[str],
+    compositions: Sequence[str],
+    cutoff: float,
+    triplet_cutoff: float | None,
+    source: str,
+) -> Iterator["GraphFile"]:
+    """File to write graphs to, one block after the other; it appears when all are in it.
+
+    Columns are collected in files without a name beside it until their lengths are known, so that
+    memory does not grow with the number of crystals.
+
+    Args:
+        path: HDF5 file to write.
+        mat_ids: Identifier of every crystal.
+        compositions: Its reduced formula.
+        cutoff: Longest edge, Å.
+        triplet_cutoff: Longest edge of a three-body pair, Å; none: there are no pairs.
+        source: Where the targets come from.
+
+    Raises:
+        OSError: If it cannot be written.
+        ValueError: If fewer crystals have come than have names.
+    """
+    alignment = {"alignment_threshold": 1, "alignment_interval": ALIGNMENT}
+    with new_hdf5(path, **alignment) as file, ExitStack() as stack:
+        file.attrs.update(format=FORMAT, source=source, cutoff=cutoff)
+        if triplet_cutoff is not None:
+            file.attrs["triplet_cutoff"] = triplet_cutoff
+        names = {"mat_ids": mat_ids, "compositions": compositions}
+        for name, texts in names.items():
+            file.create_dataset(name, data=list(texts), dtype=h5py.string_dtype())
+        for group in ("columns", "offsets", "targets"):
+            file.create_group(group)
+        folder = Path(path).parent
+        collected = {
+            name: stack.enter_context(tempfile.TemporaryFile(dir=folder)) for name in COLUMNS
+        }
+        graphs = GraphFile(file, len(mat_ids), collected)
+        yield graphs
+        graphs.complete()
+
+
+class GraphFile:
+    """What :func:`graph_file` gives."""
+
+    def __init__(self, file: Any, num_crystals: int, collected: Mapping[str, IO[bytes]]) -> None:
+        """HDF5 file, crystals that will come, and a file for the rows of each column."""
+        self._file = file
+        self._num_crystals = num_crystals
+        self._collected = collected
+        self._types: dict[str, np.dtype] = {}
+        self._counts: dict[str, list[np.ndarray]] = {level: [] for level in LEVELS}
+        self._num_written = 0
+
+    def append(self, rows: GraphRows, targets: Mapping[str, np.ndarray]) -> None:
+        """Add the next crystals.
+
+        Args:
+            rows: Their graphs.
+            targets: Target name -> (num_crystals, ...) reals.
+        """
+        end = self._num_written + len(rows)
+        for name, values in targets.items():
+            shape = self._num_crystals, *values.shape[1:]
+            target = self._file.require_dataset(f"targets/{name}", shape, values.dtype)
+            target[self._num_written : end] = values
+        self._num_written = end
+        for level, counts in rows.counts.items():
+            self._counts[level].append(counts)
+        for name, values in rows.columns.items():
+            self._collect(name, values)
+
+    def _collect(self, name: str, values: np.ndarray) -> None:
+        self._collected[name].write(np.ascontiguousarray(values, _common_type(name, values)).data)
+        smallest = _smallest_type(values)
+        self._types[name] = np.promote_types(self._types.get(name, smallest), smallest)
+
+    def complete(self) -> None:
+        """Write the columns, now that their lengths and largest values are known."""
+        if self._num_written != self._num_crystals:
+            raise ValueError(
+                f"Expected the graphs of {self._num_crystals} crystals, got {self._num_written}."
+            )
+        for level, counts in self._counts.items():
+            offsets = np.concatenate([[0], *counts]).cumsum(dtype=np.int64)
+            self._file[f"offsets/{level}"] = offsets
+            for name in COLUMNS:
+                if COLUMNS[name][0] == level:
+                    self._copy(name, int(offsets[-1]))
+
+    def _copy(self, name: str, num_rows: int) -> None:
+        """Move the rows of a column from where they were collected to the HDF5 file."""
+        width = (2,) if name.endswith("index") else ()
+        column = self._file.create_dataset(f"columns/{name}", (num_rows, *width), self._types[name])
+        collected = self._collected[name]
+        collected.seek(0)
+        for start in range(0, num_rows, ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, num_rows)
+            shape = stop - start, *width
+            values = np.fromfile(collected, _common_type(name, column), int(np.prod(shape)))
+            column[start:stop] = values.reshape(shape)
+
+
+def _common_type(name: str, values: Any) -> np.dtype:
+    """Type in which all blocks of a column are collected."""
+    return np.dtype(COLUMNS[name][2]) if values.dtype.kind in "iu" else values.dtype
+
+
+def _smallest_type(values: np.ndarray) -> np.dtype:
+    """Type on disk of reals and of integers that are not negative."""
+    if values.dtype.kind not in "iu":
+        return values.dtype
+    largest = values.max(initial=0)
+    return next(np.dtype(kind) for kind in INTEGERS if largest <= np.iinfo(kind).max)
 
 
 def load(path: str | Path) -> PackedGraphs:

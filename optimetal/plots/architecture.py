@@ -1,17 +1,19 @@
 """Figures of the studies of architectures: kinds of layers, residual block, width of the spectrum head."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from optimetal.plots.labels import label, model_looks, sequence_colors
-from optimetal.plots.style import add_source_note
-from optimetal.scaling.ablation import type_label
+from optimetal.plots.style import add_source_note, figure_size
+from optimetal.scaling.ablation import Parts, improvements, start_of, type_label
 from optimetal.scaling.fits import Fit
 
 _COLORS: Final = ("#000000", "#E69F00", "#0072B2", "#009E73")
@@ -23,7 +25,7 @@ _BAR: Final = 0.4
 _FAMILIES: Final = {
     "type": type_label,
     "hidden_multiplier": "multiplier {}".format,
-    "num_best": "{} of 3 best".format,
+    "num_best": "{} best".format,
 }
 """What the colours of :func:`loss_of_settings` may stand for, and how it is named."""
 
@@ -76,9 +78,42 @@ def loss_of_settings(
         )
     ax.set(xlabel="Parameters $N$ (millions)", ylabel=label("val_loss"))
     ax.margins(x=0.08)
+    ax.locator_params(axis="x", nbins=5)
     ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), alignment="left")
     add_source_note(ax, source_note)
     return ax
+
+
+def search_figures(
+    ablation: pd.DataFrame, parts: Parts, source_note: str | None
+) -> Iterator[tuple[str, Figure]]:
+    """All figures of a search for architectures, one after the other, with their names.
+
+    Args:
+        ablation: Table of ``optimetal.scaling.ablation``.
+        parts: What its kinds are.
+        source_note: Where the data come from.
+    """
+    titles = dict(parts.labels)
+    if parts.combinations:
+        titles[parts.combinations] = "Combinations"
+    for kind, title in titles.items():
+        settings = ablation.loc[ablation["kind"] == kind]
+        families = {"": "num_best" if kind == parts.combinations else "type"}
+        if len(set(settings["hidden_multiplier"].dropna())) > 1:
+            families["_multiplier"] = "hidden_multiplier"
+        for suffix, family in families.items():
+            fig, ax = plt.subplots(figsize=figure_size(1, 0.7))
+            start = start_of(ablation, kind, parts)
+            loss_of_settings(
+                settings, start, ax, family=family, title=title, source_note=source_note
+            )
+            yield f"{kind}{suffix}", fig
+            plt.close(fig)
+    fig, ax = plt.subplots(figsize=figure_size(1, 0.8))
+    improvement_bars(improvements(ablation, parts), ax, source_note=source_note)
+    yield "improvements", fig
+    plt.close(fig)
 
 
 def improvement_bars(
@@ -102,15 +137,17 @@ def improvement_bars(
         color="#0072B2",
         xerr=improvements["improvement_error"].where(ours != 0),
         error_kw={"elinewidth": 0.7, "capsize": 1.5, "capthick": 0.7},
-        label="start: mean of its four trainings",
+        label="start: mean over the kinds",
     )
-    ax.barh(
-        (rows + shift)[differs],
-        published[differs],
-        _BAR,
-        color="#56B4E9",
-        label="start as published",
-    )
+    if differs.any():
+        ax.barh(
+            (rows + shift)[differs],
+            published[differs],
+            _BAR,
+            color="#56B4E9",
+            label="start as published",
+        )
+        ax.legend(loc="lower center", bbox_to_anchor=(0.2, 1.04))
     for row in rows[ours == 0]:
         ax.annotate(
             "start is best", (0, row), (3, 0), textcoords="offset points", va="center", fontsize=5.5
@@ -119,9 +156,8 @@ def improvement_bars(
     ax.tick_params(axis="y", which="both", length=0)
     ax.invert_yaxis()
     longest = float(np.max(ours.to_numpy() + improvements["improvement_error"].to_numpy()))
-    ax.set_xlim(min(0.0, *ours), 1.15 * longest)
+    ax.set_xlim(min(0.0, *ours), 1.15 * longest or 1.0)  # the start may be the best of all
     ax.set_xlabel("Decrease of the validation loss (%)")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.2, 1.04))
     add_source_note(ax, source_note)
     return ax
 

@@ -71,6 +71,8 @@ QUANTITIES: Final[dict[str, Quantity]] = {
     "num_layers": Quantity("Message-passing layers"),
     "spectra_multiplier": Quantity("Spectra width / hidden width"),
     "seconds": Quantity("Training time", "s"),
+    "hours": Quantity("Cost of a training", "h"),
+    "compute": Quantity("Compute $N D \\times$ epochs"),
     "aicc": Quantity("AICc"),
     # data
     "num_atoms": Quantity("Atoms per unit cell"),

@@ -63,7 +63,7 @@ def loss_scaling(
         )
         if fit is not None and fit.converged:
             _draw_law(ax, of_model[x], fit, look.color)
-    _finish_log(ax, label(x), label("val_loss"), source_note)
+    finish_log(ax, label(x), label("val_loss"), source_note)
     if legend:
         ax.legend()
     return ax
@@ -161,7 +161,7 @@ def grid_lines(
             columns = {over: x, other: np.full_like(x, value)}
             loss = fit.predict(np.array([columns[name] for name in VARIABLES["grid"]]))
             ax.plot(x, loss, color=color)
-    _finish_log(ax, label(over), label("val_loss"), source_note)
+    finish_log(ax, label(over), label("val_loss"), source_note)
     ax.legend(title=f"${_SYMBOL[other]}$", loc="center left", bbox_to_anchor=(1.0, 0.5))
     _name_not_converged(ax, fits.loc[(fits["model"] == model) & (fits["law"] == law)])
     return ax
@@ -212,7 +212,7 @@ def grid_contours(
     )
     bar = ax.figure.colorbar(dots, ax=ax, label=label("val_loss"))
     _plain_log_ticks(bar.ax.yaxis, at_least=4)
-    _finish_log(ax, label("num_params"), label("num_train"), source_note)
+    finish_log(ax, label("num_params"), label("num_train"), source_note)
     _plain_log_ticks(ax.yaxis, at_least=2)
     ax.tick_params(which="both", direction="out", top=False, right=False)
     _name_not_converged(ax, fits.loc[(fits["model"] == model) & (fits["law"] == law)])
@@ -229,7 +229,7 @@ def loss_over_width(runs: pd.DataFrame, ax: Axes, *, source_note: str | None = N
     """
     symbol = r"$\gamma$"
     _family(runs, ax, x="width", family="lr_exponent", title=symbol, name="{:g}".format)
-    _finish_log(ax, label("width"), label("val_loss"), source_note)
+    finish_log(ax, label("width"), label("val_loss"), source_note)
     _ticks_at(ax.xaxis, runs["width"])
     return ax
 
@@ -243,7 +243,7 @@ def loss_over_exponent(runs: pd.DataFrame, ax: Axes, *, source_note: str | None 
         source_note: Where the data come from.
     """
     _family(runs, ax, x="lr_exponent", family="width", title="$h$", name=str)
-    _finish_log(ax, label("lr_exponent"), label("val_loss"), source_note)
+    finish_log(ax, label("lr_exponent"), label("val_loss"), source_note)
     ax.set_xscale("linear")
     ax.autoscale(axis="x")
     return ax
@@ -273,7 +273,7 @@ def loss_over_lr(runs: pd.DataFrame, ax: Axes, *, source_note: str | None = None
             mew=0.5,
             zorder=5,
         )
-    _finish_log(ax, label("lr"), label("val_loss"), source_note)
+    finish_log(ax, label("lr"), label("val_loss"), source_note)
     ax.legend(title="$h$", loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
@@ -303,10 +303,18 @@ def best_lr_over_params(
         for at_edge, group in sizes.groupby("at_edge"):
             face = "white" if at_edge else look.color
             ax.plot(group["num_params"], group["lr"], look.marker, color=look.color, mfc=face)
-    _finish_log(ax, label("num_params"), label("lr"), source_note)
+    finish_log(ax, label("num_params"), label("lr"), source_note)
     _plain_log_ticks(ax.yaxis, at_least=2)
     ax.legend()
     return ax
+
+
+def finish_log(ax: Axes, xlabel: str, ylabel: str, source_note: str | None) -> None:
+    """Logarithmic axes with plain numbers, their labels, and where the data come from."""
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    _plain_log_ticks(ax.xaxis, at_least=2)
+    _plain_log_ticks(ax.yaxis, at_least=4)
+    add_source_note(ax, source_note)
 
 
 def _axis_of(fits: pd.DataFrame) -> str:
@@ -430,13 +438,6 @@ def _engineering(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"
-
-
-def _finish_log(ax: Axes, xlabel: str, ylabel: str, source_note: str | None) -> None:
-    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
-    _plain_log_ticks(ax.xaxis, at_least=2)
-    _plain_log_ticks(ax.yaxis, at_least=4)
-    add_source_note(ax, source_note)
 
 
 def _ticks_at(axis: Axis, values: ArrayLike) -> None:

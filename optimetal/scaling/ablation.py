@@ -5,14 +5,17 @@ losses, so this is a table of its own, one row per setting.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
+from optimetal.config.run import Run
+from optimetal.config.variation import Choice, as_choice, key_of
+from optimetal.scaling.fits import in_study
 from optimetal.scaling.published import SEEDS, SOURCE, read_json
 
 Section = Mapping[str, Any]
@@ -85,6 +88,34 @@ _FIRST: Final = ["node_embedding", "edge_embedding", "message_passing", "pooling
 """Kinds of which the first architecture is the start."""
 _COMBINED: Final = ("node_embedding", "message_passing", "pooling")
 
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a search for architectures, each a kind of its table, with labels."""
+
+    layers: Mapping[str, str]
+    """Kinds of layers of the first architecture that were varied one at a time."""
+    combinations: str | None = None
+    """Combinations of their best settings."""
+    three_body: Mapping[str, str] = field(default_factory=dict)
+    """Kinds of layers of the three-body network, which began with an architecture of its own."""
+    published_first: tuple[str, ...] = ()
+    """Kinds whose starts the published study averaged, where it did not take each once."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Kind -> label of everything but the combinations."""
+        return {**self.layers, **self.three_body}
+
+
+PUBLISHED_PARTS: Final = Parts(
+    {kind: LAYER_KINDS[kind].label for kind in _FIRST},
+    INTERACTION,
+    {"message_passing_3b": LAYER_KINDS["message_passing_3b"].label},
+    ("node_embedding", "message_passing", "pooling", "pooling"),
+)
+"""The published search."""
+
 COLUMNS: Final = (
     *("kind", "type", "setting", "hidden_multiplier", "num_best", "num_params", "lr"),
     *("weight_decay", "val_loss", "val_loss_std", "num_seeds", "is_start", "source"),
@@ -126,15 +157,16 @@ def read_published_ablation(folder: Path) -> pd.DataFrame:
     return table.astype({"hidden_multiplier": "Int64", "num_best": "Int64", "is_start": bool})
 
 
-def improvements(ablation: pd.DataFrame) -> pd.DataFrame:
+def improvements(ablation: pd.DataFrame, parts: Parts = PUBLISHED_PARTS) -> pd.DataFrame:
     r"""How much each part of the search lowered the loss.
 
-    The first architecture was trained in four kinds, with the learning rate and weight decay found
-    in each; where all of it is meant, its loss is the mean of the four. The published study took
-    pooling twice and edge embedding not at all; ``published_improvement`` repeats that.
+    The first architecture was trained in every kind, with the learning rate and weight decay found in each; where
+    all of it is meant, its loss is the mean of these. The published study took pooling twice and edge embedding not
+    at all; ``published_improvement`` repeats that. A kind whose search left out its start is not compared.
 
     Args:
-        ablation: Table of :func:`read_published_ablation`.
+        ablation: Table of :func:`read_published_ablation` or :func:`ablation_of_runs`.
+        parts: What the kinds of the table are.
 
     Returns:
         One row per comparison: ``comparison``, ``start_loss``, ``start_loss_std``, ``best_loss``,
@@ -145,31 +177,112 @@ def improvements(ablation: pd.DataFrame) -> pd.DataFrame:
     at_best = ablation.loc[ablation.groupby("kind")["val_loss"].idxmin()].set_index("kind")
     best: dict[Any, dict[str, Any]] = at_best.to_dict("index")
     rows = [
-        _compare(layer.label, _mean(starts, [kind]), best[kind])
-        for kind, layer in LAYER_KINDS.items()
+        _compare(label, _mean(starts, [kind]), best[kind])
+        for kind, label in parts.labels.items()
+        if kind in starts.index
     ]
-    first = _mean(starts, _FIRST)
-    published = _mean(starts, ["node_embedding", "message_passing", "pooling", "pooling"])
-    best_2b, best_3b = best[INTERACTION], best["message_passing_3b"]
-    rows += [
-        _compare("Best 2B against first 2B", first, best_2b, published),
-        _compare("Best 3B against first 2B", first, best_3b, published),
-        _compare("Best 3B against best 2B", best_2b, best_3b),
-    ]
+    first_kinds = [kind for kind in parts.layers if kind in starts.index]
+    if first_kinds and parts.combinations:
+        first, best_2b = _mean(starts, first_kinds), best[parts.combinations]
+        published = _mean(starts, list(parts.published_first)) if parts.published_first else None
+        rows.append(_compare("Best 2B against first 2B", first, best_2b, published))
+        for kind in parts.three_body:
+            rows.append(_compare("Best 3B against first 2B", first, best[kind], published))
+            rows.append(_compare("Best 3B against best 2B", best_2b, best[kind]))
     return pd.DataFrame(rows)
 
 
-def start_of(ablation: pd.DataFrame, kind: str) -> dict[str, float]:
-    """Loss and its standard deviation of the architecture that the search of a kind started from.
+def start_of(
+    ablation: pd.DataFrame, kind: str, parts: Parts = PUBLISHED_PARTS
+) -> dict[str, float] | None:
+    """Loss and its standard deviation of the architecture that the search of a kind started from; None if not tried.
 
-    The combinations started from the first architecture: the mean of its four trainings.
+    The combinations started from the first architecture: the mean of its trainings.
 
     Args:
-        ablation: Table of :func:`read_published_ablation`.
-        kind: A key of ``LAYER_KINDS``, or ``INTERACTION``.
+        ablation: Table of :func:`read_published_ablation` or :func:`ablation_of_runs`.
+        kind: One of its kinds.
+        parts: What the kinds are.
     """
     starts = ablation.loc[ablation["is_start"]].set_index("kind")
-    return _mean(starts, _FIRST if kind == INTERACTION else [kind])
+    kinds = list(parts.layers) if kind == parts.combinations else [kind]
+    tried = [kind for kind in kinds if kind in starts.index]
+    return _mean(starts, tried) if tried else None
+
+
+def ablation_of_runs(
+    runs: pd.DataFrame,
+    trained: Mapping[str, Run],
+    settings: Mapping[str, Sequence[str]],
+    starts: Mapping[str, Choice],
+) -> pd.DataFrame:
+    """The same table as :func:`read_published_ablation` from our own trainings.
+
+    Args:
+        runs: Table of the training runs.
+        trained: Name of a run -> what was trained.
+        settings: Study -> paths of the settings that it varied, one of those that take equal values.
+        starts: Study -> settings of the architecture that it started from; without one, as of combinations, no row is a
+            start and ``num_best`` is counted.
+    """
+    rows = [
+        _setting_row(study, choice, group, trained, starts.get(study))
+        for study in settings
+        for choice, group in _by_choice(in_study(runs, study), trained, settings[study])
+    ]
+    table = pd.DataFrame(rows)
+    best = {}
+    for study in settings:
+        if study in starts:
+            best |= table.loc[table["kind"] == study].sort_values("val_loss")["choice"].iloc[0]
+    combined = ~table["kind"].isin(starts)
+    table.loc[combined, "num_best"] = table.loc[combined, "choice"].map(
+        lambda choice: sum(best.get(path) == value for path, value in choice.items())
+    )
+    table = table.sort_values(["kind", "val_loss"], ignore_index=True).reindex(columns=COLUMNS)
+    return table.astype({"hidden_multiplier": "Int64", "num_best": "Int64", "is_start": bool})
+
+
+def _by_choice(
+    runs: pd.DataFrame, trained: Mapping[str, Run], paths: Sequence[str]
+) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Settings and the runs of every seed with them."""
+    keys = runs["run"].map(lambda name: key_of(as_choice(trained[name], paths)))
+    for key, group in runs.groupby(keys, sort=True):
+        yield json.loads(str(key)), group
+
+
+def _setting_row(
+    study: str,
+    choice: dict[str, Any],
+    runs: pd.DataFrame,
+    trained: Mapping[str, Run],
+    start: Choice | None,
+) -> dict[str, Any]:
+    sections = [value for value in choice.values() if isinstance(value, Mapping)]
+    multipliers = [s["hidden_multiplier"] for s in sections if "hidden_multiplier" in s]
+    run = trained[runs["run"].iloc[0]]
+    return {
+        "kind": study,
+        "choice": choice,
+        "type": sections[-1]["type"] if sections else "number",
+        "setting": "; ".join(_in_words(path, value) for path, value in choice.items()),
+        "hidden_multiplier": multipliers[0] if multipliers else None,
+        "num_params": runs["num_params"].iloc[0],
+        "lr": run.training.learning_rate,
+        "weight_decay": run.training.weight_decay,
+        "val_loss": runs["val_loss"].mean(),
+        "val_loss_std": runs["val_loss"].std(ddof=1) if len(runs) > 1 else 0.0,
+        "num_seeds": len(runs),
+        "is_start": choice == start,
+        "source": runs["source"].iloc[0],
+    }
+
+
+def _in_words(path: str, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return f"{path.rpartition('.')[2].replace('_', ' ')} {value}"
+    return describe({**value, "apply_envelope": value.get("envelope_exponent") is not None})
 
 
 def _mean(starts: pd.DataFrame, kinds: list[str]) -> dict[str, float]:
@@ -278,7 +391,7 @@ _FLAGS: Final = {"apply_envelope": "envelope", "trainable": "trainable"}
 
 def type_label(name: str) -> str:
     """A type of layer in words."""
-    return _TYPES[name]
+    return _TYPES.get(name, name)
 
 
 def describe(setting: Section) -> str:

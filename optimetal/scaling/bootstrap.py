@@ -58,6 +58,32 @@ def bootstrap_intervals(
     return table
 
 
+def sample_fit(
+    law: Law, runs: pd.DataFrame, x: Axis, *, seed: int, num_samples: int
+) -> tuple[Fit, NDArray[np.float64]]:
+    """A law fitted to one model, and fitted anew to draws of the seeds of every point.
+
+    Args:
+        law: A law of the axis.
+        runs: Table of the training runs of one model in one study.
+        x: "num_train", "num_params" or "grid".
+        seed: Seed of the draws.
+        num_samples: Number of draws.
+
+    Returns:
+        The fit, and the parameters (draws, k) of the draws that determine the law: none where the
+        fit did not converge or a point has a single seed.
+
+    Raises:
+        ValueError: See ``fits.points``.
+    """
+    measured = points(runs, x)
+    fit = fit_points(law, measured, x)
+    if fit.converged and bool((measured["num_seeds"] > 1).all()):
+        return fit, _refit_draws(fit, measured, _losses_by_point(runs, x), x, seed, num_samples)
+    return fit, np.empty((0, len(fit.parameters)))
+
+
 def hold_out_largest(
     runs: pd.DataFrame, x: Axis, laws: Iterable[str] | None = None
 ) -> pd.DataFrame:
@@ -96,11 +122,8 @@ def _intervals(
     law: Law, measured: pd.DataFrame, runs: pd.DataFrame, x: Axis, seed: int, num_samples: int
 ) -> pd.DataFrame:
     """Draws of every parameter of one model, a list each, in the order of the law."""
-    fit = fit_points(law, measured, x)
+    fit, draws = sample_fit(law, runs, x, seed=seed, num_samples=num_samples)
     enough = bool((measured["num_seeds"] > 1).all())
-    draws = np.empty((0, len(fit.parameters)))
-    if fit.converged and enough:
-        draws = _refit_draws(fit, measured, _losses_by_point(runs, x), x, seed, num_samples)
     table = pd.DataFrame({"parameter": law.names, "estimate": fit.parameters})
     table = table.assign(
         num_samples=num_samples,

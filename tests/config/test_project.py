@@ -73,6 +73,47 @@ def spoil(config, key, value):
         ),
         ("studies.data_scaling.seeds", [1, 1], r"seeds: expected each value once, got \[1\]"),
         ("studies.data_scaling.num_train", [500], "num_train`: 500 .*of 400 .*about 320"),
+        (
+            "studies.data_scaling.vary",
+            {"architecture.pooling.step": [1]},
+            "studies.data_scaling.vary`: model 'small': unknown setting `architecture.pooling.step`",
+        ),
+        (
+            "studies.data_scaling.vary",
+            {"architecture.pooling": [{"type": "set2set", "steps": 1}]},
+            "`architecture.pooling` of model 'small' cannot be .*'steps': 1.*not permitted",
+        ),
+        ("studies.data_scaling.vary", {"training.epochs": []}, "`training.epochs` needs values"),
+        ("studies.data_scaling.vary", {"training.epochs": [3, 3]}, "each value of .*once, got"),
+        (
+            "studies.data_scaling.best_of",
+            {"grid": 2},
+            "best_of`: unknown ..grid..; known: data_sc",
+        ),
+        ("studies.data_scaling.best_of", {"data_scaling": 1}, "would follow from its own results"),
+        ("studies.data_scaling.learning_rate_from", "x", "learning_rate_from`: unknown ..x.."),
+        (
+            "studies.other",
+            {"models": ["small"], "num_train": [4], "learning_rate_from": "data_scaling"},
+            "'data_scaling' needs `learning_rate_exponents`",
+        ),
+        ("studies.data_scaling.search", {}, "evaluation.study`: unknown ..data_scaling"),
+        (
+            "studies.data_scaling",
+            {
+                "models": ["small"],
+                "num_train": [4],
+                "search": {},
+                "vary": {"training.learning_rate": [0.1]},
+            },
+            "`search` finds ..training.learning_rate..",
+        ),
+        ("ablation", {"layers": ["data_scaling"]}, "`ablation`: unknown ..data_scaling"),
+        (
+            "studies.data_scaling.alongside",
+            {"small": {"training.weight_decay": [0.1, 0.2]}},
+            "`alongside.small.training.weight_decay` needs one value for each of the 1",
+        ),
         ("plots", {"metrics": ["beauty"]}, "unknown ..beauty..; known: loss"),
     ],
 )

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from optimetal.config.project import read_project
-from optimetal.config.studies import Plan, ScalingPlan, at_width
+from optimetal.config.project import ConfigurationError, read_project
+from optimetal.config.studies import Plan, ScalingPlan, at_width, for_epochs, study_runs
+from optimetal.config.training import CosineSchedule, TrainingSettings
 from optimetal.models import count_parameters
 
 PAPER = Path(__file__).parents[2] / "config" / "paper.yaml"
@@ -23,17 +24,55 @@ def planned(paper):
     return plan.runs, plan.studies
 
 
-def test_published_numbers_of_trainings(planned):
-    # 84 + 63 + 294 as published; 231 learning-rate trainings, of which the 11 exponents at the
-    # reference width are one and the same
-    _, members = planned
-    sizes = {study: len(names) for study, names in members.items()}
-    assert sizes == {
-        "data_scaling": 84,
-        "parameter_scaling": 63,
-        "grid": 294,
-        "learning_rate_scaling": 231 - 10 * 3,
+PUBLISHED_TRAININGS = {
+    "data_scaling": 84,
+    "parameter_scaling": 63,
+    "grid": 294,
+    "learning_rate_scaling": 231,
+    "spectra_width": 12,
+    "residual_block": 48,
+}
+
+
+def test_published_numbers_of_trainings(paper):
+    asked = {study: len(list(study_runs(paper, study))) for study in PUBLISHED_TRAININGS}
+    assert asked == PUBLISHED_TRAININGS
+
+
+def test_each_training_is_done_once(planned):
+    runs, members = planned
+    # the 11 exponents at the reference width are one and the same
+    expected = PUBLISHED_TRAININGS | {"learning_rate_scaling": 231 - 10 * 3}
+    assert {study: len(names) for study, names in members.items()} == expected
+    assert len(runs) == len(set().union(*members.values())) < sum(map(len, members.values()))
+
+
+def test_published_settings_of_the_residual_block(planned):
+    runs, members = planned
+    first = {runs[name] for name in members["residual_block"] if runs[name].seed == 1}
+    rates = {
+        (run.model, run.architecture.message_passing.num_layers): run.training for run in first
     }
+    assert len(rates) == 16
+    assert rates["2b_gat", 8].learning_rate == rates["2b_gat_plain", 8].learning_rate == 4e-4
+    assert rates["2b_gat", 6].weight_decay == 2e-5
+    assert rates["2b_gat_plain", 5].weight_decay == 4e-4
+    assert {training.epochs for training in rates.values()} == {200}
+
+
+def test_the_learning_rate_follows_the_width_alone(planned):
+    runs, members = planned
+    assert {runs[name].training.learning_rate for name in members["spectra_width"]} == {6e-4}
+    assert {runs[name].architecture.spectra_dim for name in members["spectra_width"]} == {
+        256, 512, 1024, 2048,
+    }  # fmt: skip
+
+
+def test_models_own_settings_have_the_name_without_a_variant(planned):
+    _, members = planned
+    shared = set(members["spectra_width"]) & set(members["parameter_scaling"])
+    assert shared == {f"2b_tc/data20000_width256_lr0.0006_seed{seed}" for seed in (1, 42, 137)}
+    assert "2b_tc/data20000_width256_spectra_dim512_lr0.0006_seed1" in members["spectra_width"]
 
 
 def test_equal_trainings_of_two_studies_are_one(planned):
@@ -91,3 +130,66 @@ def test_laws_depend_on_the_axis(paper):
     assert plan.drawn_law("data_scaling") == "broken"
     assert plan.drawn_law("parameter_scaling") == "power_floor"
     assert plan.learning_rates() == ["learning_rate_scaling"]
+
+
+@pytest.fixture
+def config():
+    """A small configuration whose study varies what a test says."""
+    return {
+        "database": {"source": "surrogate"},
+        "models": {
+            "small": {"label": "Small", "architecture": {"type": "optimetal_2b", "hidden_dim": 8}}
+        },
+        "studies": {"s": {"models": ["small"], "num_train": [4], "seeds": [1]}},
+        "evaluation": {"study": "s", "models": ["small"]},
+    }
+
+
+def test_settings_sizes_and_seeds_are_crossed(config):
+    config["studies"]["s"] |= {
+        "num_train": [4, 8],
+        "widths": [8, 16],
+        "seeds": [1, 2],
+        "vary": {
+            "architecture.message_passing.num_layers": [1, 2, 3],
+            "training.learning_rate": [0.1, 0.2],
+        },
+    }
+    runs = Plan(read_project(config)).runs
+    assert len(runs) == 2 * 2 * 2 * 3 * 2
+    assert "small/data8_width16_message_passing.num_layers3_lr0.2_seed2" in runs
+
+
+def test_settings_that_do_not_go_together_are_named(config):
+    config["studies"]["s"] |= {
+        "widths": [8, 12],
+        "vary": {"architecture.message_passing.heads": [2, 8]},
+    }
+    with pytest.raises(ConfigurationError, match=r"studies\.s.*width 12.*heads.*got 12 and 8"):
+        _ = Plan(read_project(config)).runs
+
+
+def test_names_that_would_be_equal_are_refused(config):
+    config["studies"]["s"]["vary"] = {"training.learning_rate": [0.1, 0.1000001]}
+    with pytest.raises(ConfigurationError, match="Two different trainings would have the name"):
+        _ = Plan(read_project(config)).runs
+
+
+def test_shorter_trainings_shorten_their_schedule():
+    training = TrainingSettings(epochs=200, schedule=CosineSchedule(period=200))
+    assert for_epochs(training, 100).schedule == CosineSchedule(period=100)
+    assert for_epochs(TrainingSettings(), 100).schedule == CosineSchedule()
+
+
+def test_laws_of_studies_that_vary_settings(paper):
+    study = paper.studies["residual_block"]
+    axes = {
+        "over_layers": study.model_copy(update={"fit": "num_params"}),
+        "over_widths": study.model_copy(update={"fit": "num_params", "widths": (8, 16)}),
+        "over_data": study.model_copy(update={"fit": "num_train"}),
+    }
+    plan = ScalingPlan(axes, paper.scaling)
+    layers = ["architecture.message_passing.num_layers"]
+    assert plan.split_by("over_layers") == []
+    assert plan.split_by("over_widths") == plan.split_by("over_data") == layers
+    assert plan.with_settings() == list(axes)

@@ -1,5 +1,6 @@
 """Decoding of database entries, against pymatgen's own reading of the same file."""
 
+import gc
 import json
 
 import numpy as np
@@ -9,16 +10,14 @@ from monty.serialization import loadfn
 from optimetal.database.entries import (
     AB_INITIO,
     SURROGATE,
-    BadEntry,
     EntryError,
-    entry_files,
-    read_entries,
+    entry_folders,
     read_entry,
 )
 
 
 def test_a_record_is_what_pymatgen_reads(database):
-    for path in entry_files(database):
+    for path in sorted(database.glob("*/*.json")):
         record, reference = read_entry(path), loadfn(path)
         structure, data = reference.structure, reference.data
         assert record.mat_id == data["mat_id"]
@@ -113,18 +112,41 @@ def test_surrogate_entries_are_told_apart(writer, tmp_path):
     assert read_entry(path).source == SURROGATE
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_many_entries_come_in_order_and_bad_ones_are_named(writer, tmp_path, jobs):
-    make, write = writer
-    files = [write(tmp_path, make(f"agm00000000{n}", ["Cu"], n)) for n in range(4)]
-    files[2].write_text("nonsense")
-    change(files[3], lambda content: content["data"].update(mat_id="agm000000000"))
-    outcomes = list(read_entries(files, jobs))
-    assert [outcome.mat_id for outcome in outcomes[:2]] == ["agm000000000", "agm000000001"]
-    assert [outcome.reason for outcome in outcomes[2:]] == ["unreadable", "duplicate mat_id"]
-    assert all(isinstance(outcome, BadEntry) for outcome in outcomes[2:])
+def test_entries_are_listed_by_folder_and_name(database):
+    folders = entry_folders(database)
+    assert [folder.name for folder in folders] == [f"database_nsite_{n}_part_1" for n in (1, 2)]
+    for folder, files in folders.items():
+        assert [file.name for file in files] == sorted(path.name for path in folder.iterdir())
+        for file in files:
+            stat = (folder / file.name).stat()
+            assert (file.size, file.modified) == (stat.st_size, stat.st_mtime_ns)
+
+
+def test_unfinished_files_are_no_entries(tmp_path):
+    folder = tmp_path / "database_nsite_1_part_1"
+    folder.mkdir()
+    for name in ("a.json", ".b.json", "c.json.part", "d.txt"):
+        (folder / name).touch()
+    (tmp_path / "database.json").touch()
+    assert [file.name for file in entry_folders(tmp_path)[folder]] == ["a.json"]
+
+
+def test_decoding_sets_off_no_search_for_garbage(database):
+    (path, *_) = database.glob("*/*.json")
+    read_entry(path)
+    gc.collect()
+    searches = []
+    gc.callbacks.append(lambda phase, info: searches.append(phase))
+    try:
+        for _ in range(5):
+            read_entry(path)
+    finally:
+        gc.callbacks.pop()
+    assert len(searches) <= 2
+    assert gc.isenabled()
 
 
 def test_an_empty_folder_is_named(tmp_path):
+    (tmp_path / "database_nsite_1_part_1").mkdir()
     with pytest.raises(FileNotFoundError, match="database_"):
-        entry_files(tmp_path)
+        entry_folders(tmp_path)

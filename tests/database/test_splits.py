@@ -1,11 +1,21 @@
-"""Splits by composition and training subsets."""
+"""Splits by composition or by published lists, and training subsets."""
+
+import gzip
+import logging
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from optimetal.database.compress import compress
-from optimetal.database.splits import SPLITS, split_by_composition, split_records, subset
+from optimetal.database.splits import (
+    SPLITS,
+    read_lists,
+    split_by_composition,
+    split_by_lists,
+    split_records,
+    subset,
+)
 from optimetal.database.store import CrystalStore
 
 RATIOS = (0.8, 0.1, 0.1)
@@ -73,3 +83,76 @@ def test_split_files_are_sorted_by_identifier(database, tmp_path):
             assert store.mat_ids == sorted(store.mat_ids)
             assert store.mat_ids == listed.loc[listed["split"] == name, "mat_id"].tolist()
     assert len(listed) == 12
+
+
+LISTS = {"train": ["a", "c", "d"], "val": ["b"], "test": ["e"]}
+
+
+def write_lists(folder, lists):
+    (folder / "train.txt").write_text("\n".join(lists["train"]) + "\n")
+    for name in ("val", "test"):
+        with gzip.open(folder / f"{name}.txt.gz", "wt") as file:
+            file.write("\n".join(lists[name]))
+
+
+def test_lists_decide_who_is_where(tmp_path):
+    write_lists(tmp_path, LISTS)
+    assert read_lists(tmp_path) == LISTS
+    members = split_by_lists(["e", "d", "c", "b", "a"], LISTS)
+    rows = {name: rows.tolist() for name, rows in members.items()}
+    assert rows == {"train": [1, 2, 4], "val": [3], "test": [0]}
+
+
+def test_a_material_that_is_listed_may_be_missing(caplog):
+    with caplog.at_level(logging.WARNING):
+        members = split_by_lists(["a", "b", "e"], LISTS)
+    assert members["train"].tolist() == [0]
+    assert caplog.messages == ["2 of the 3 materials of train are missing"]
+
+
+@pytest.mark.parametrize(
+    ("mat_ids", "message"),
+    [(["a", "x", "y"], "got 2 others such as x"), (["a", "b"], "None of the 1 materials listed")],
+)
+def test_lists_of_another_database_are_refused(mat_ids, message):
+    with pytest.raises(ValueError, match=message):
+        split_by_lists(mat_ids, LISTS)
+
+
+def test_faulty_lists_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"train\.txt"):
+        read_lists(tmp_path)
+    write_lists(tmp_path, LISTS | {"val": ["a"]})
+    with pytest.raises(ValueError, match="4 different names among 5"):
+        read_lists(tmp_path)
+
+
+def test_records_can_be_split_by_lists(database, tmp_path):
+    compress(database, tmp_path / "records.h5", tmp_path / "quarantine.csv", 0.0)
+    names = [f"agm{n:09d}" for n in range(12)]
+    write_lists(tmp_path, {"train": names[:9], "val": names[9:11], "test": names[11:]})
+    files = {name: tmp_path / f"{name}.h5" for name in SPLITS}
+    ratios = 0.8, 0.1, 0.1
+    split_records(tmp_path / "records.h5", files, tmp_path / "splits.csv", ratios, 42, tmp_path)
+    with CrystalStore(files["val"]) as store:
+        assert store.mat_ids == names[9:11]
+
+
+@pytest.fixture(scope="module")
+def published_lists(parity):
+    folder = parity.parents[1] / "published" / "data_splits"
+    if not folder.is_dir():
+        pytest.skip(f"no published lists in {folder}")
+    return folder
+
+
+def test_published_lists_give_the_published_sizes_and_subsets(published_lists):
+    lists = read_lists(published_lists)
+    everything = np.random.default_rng(0).permutation(np.concatenate(list(lists.values())))
+    members = split_by_lists(everything.tolist(), lists)
+    assert [len(members[name]) for name in SPLITS] == [160_728, 20_179, 20_454]
+    train = sorted(everything[members["train"]])
+    assert train == lists["train"]
+    for size in (2500, 5000, 10000, 20000, 40000, 80000, 160000):
+        with gzip.open(published_lists / f"train_{size}.txt.gz", "rt") as file:
+            assert [train[row] for row in subset(len(train), size)] == file.read().split()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from optimetal.database import store as store_module
-from optimetal.database.entries import entry_files, read_entry
+from optimetal.database.entries import read_entry
 from optimetal.database.store import CrystalStore, write_records
 
 
 @pytest.fixture(scope="module")
 def records(database):
-    return [read_entry(path) for path in entry_files(database)]
+    return [read_entry(path) for path in sorted(database.glob("*/*.json"))]
 
 
 def assert_same(first, second):

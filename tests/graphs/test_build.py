@@ -1,10 +1,7 @@
 """Records become graphs with targets."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,9 +10,9 @@ import torch
 from optimetal.database.entries import Record
 from optimetal.database.store import CrystalStore, write_records
 from optimetal.graphs import build
-from optimetal.graphs.build import TOGETHER, build_graphs
+from optimetal.graphs.build import TOGETHER, build_graphs, write_graphs
 from optimetal.graphs.neighbours import crystal_graph
-from optimetal.graphs.packed import pack
+from optimetal.graphs.packed import pack, save
 from optimetal.optics.color import material_lab
 from optimetal.optics.grid import ENERGY, NUM_ENERGIES
 
@@ -71,78 +68,53 @@ def test_equivalent_rows_are_merged(tmp_path, num_crystals):
     assert batch.triplet_population.sum() == whole.triplet_cosine.numel()
 
 
-def test_workers_change_nothing(tmp_path, monkeypatch):
-    write_records(tmp_path / "r.h5", [record(n) for n in range(3 * TOGETHER + 1)])
-    monkeypatch.setattr(build, "WORTH_A_WORKER", 1)
-    monkeypatch.setattr(build, "BLOCKS_PER_MESSAGE", 1)
-    with CrystalStore(tmp_path / "r.h5") as store:
-        alone, shared = (build_graphs(store, 5.5, 4.0, 1e-4, jobs=jobs) for jobs in (1, 2))
-    for group in ("columns", "offsets", "targets"):
-        expected = getattr(alone, group)
-        for name, values in getattr(shared, group).items():
-            assert values.dtype == expected[name].dtype
-            assert torch.equal(values, expected[name]), name
-    assert shared.mat_ids == tuple(f"m{n}" for n in range(3 * TOGETHER + 1))
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_crystal_without_graph_is_named(tmp_path, monkeypatch, jobs):
+def test_a_crystal_without_graph_is_named(tmp_path):
     write_records(tmp_path / "r.h5", [record(1), record(2, lattice=np.ones((3, 3)))])
-    monkeypatch.setattr(build, "WORTH_A_WORKER", 1)
     expected = pytest.raises(ValueError, match=r"^No graph for m2: .*singular")
     with CrystalStore(tmp_path / "r.h5") as store, expected:
-        build_graphs(store, 5.5, 4.0, tolerance=1e-4, jobs=jobs)
+        build_graphs(store, 5.5, 4.0, tolerance=1e-4)
 
 
 def test_few_crystals_are_not_worth_a_process(store, monkeypatch):
-    monkeypatch.setattr(build, "ProcessPoolExecutor", None)
+    asked = []
+
+    @contextmanager
+    def process_map(jobs, preload):
+        asked.append(jobs)
+        yield map
+
+    monkeypatch.setattr(build, "process_map", process_map)
     assert len(build_graphs(store, 5.5, 4.0, tolerance=1e-4, jobs=8)) == 3
+    assert asked == [0]
 
 
-INTERRUPTED = """
-import sys
-from optimetal.database.store import CrystalStore
-from optimetal.graphs import build
-
-build.WORTH_A_WORKER = 1
-targets = build._targets
-build._targets = lambda store: print("workers have started", flush=True) or targets(store)
-with CrystalStore(sys.argv[1]) as store:
-    build.build_graphs(store, 12.0, 12.0, 1e-4, jobs=2)  # many pairs: seconds of work
-"""
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_graphs_can_be_written_block_by_block(tmp_path, monkeypatch, jobs):
+    write_records(tmp_path / "r.h5", [record(n) for n in range(100)])
+    with CrystalStore(tmp_path / "r.h5") as store:
+        save(build_graphs(store, 5.5, 4.0, 1e-4), tmp_path / "at_once.h5")
+        monkeypatch.setattr(build, "WORTH_A_WORKER", 1)
+        monkeypatch.setattr(build, "BLOCK", 40)
+        write_graphs(tmp_path / "by_blocks.h5", store, 5.5, 4.0, 1e-4, jobs=jobs)
+    assert (tmp_path / "by_blocks.h5").read_bytes() == (tmp_path / "at_once.h5").read_bytes()
 
 
-def test_an_interrupt_ends_all_processes_with_one_message(tmp_path):
-    write_records(tmp_path / "r.h5", [record(n % 5) for n in range(40 * TOGETHER)])
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, str(tmp_path / "r.h5")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "workers have started\n"
-        time.sleep(0.3)
-        os.killpg(process.pid, signal.SIGINT)
-        _, messages = process.communicate(timeout=60)
-        assert process.returncode == -signal.SIGINT
-        assert messages.count("Traceback") == 1, messages
-        assert _vanishes(process.pid)
-    finally:
-        if not _vanishes(process.pid, patience=0):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _vanishes(group, patience=20.0):
-    """Whether no process of a group is left, after some seconds at most."""
-    deadline = time.monotonic() + patience
-    while True:
+def test_writing_holds_a_few_spectra_only(tmp_path, monkeypatch):
+    write_records(tmp_path / "r.h5", [record(n % 7) for n in range(600)])
+    monkeypatch.setattr(build, "BLOCK", 20)
+    with CrystalStore(tmp_path / "r.h5") as store:
+        write_graphs(tmp_path / "warm.h5", store, 3.0, None, 1e-4)
+        tracemalloc.start()
         try:
-            os.killpg(group, 0)
-        except ProcessLookupError:
-            return True
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
+            write_graphs(tmp_path / "g.h5", store, 3.0, None, 1e-4)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 600 * NUM_ENERGIES * 8 / 4
+
+
+def test_a_crystal_without_graph_leaves_no_file(tmp_path):
+    write_records(tmp_path / "r.h5", [record(1), record(2, lattice=np.ones((3, 3)))])
+    with CrystalStore(tmp_path / "r.h5") as store, pytest.raises(ValueError, match="No graph"):
+        write_graphs(tmp_path / "g.h5", store, 5.5, 4.0, 1e-4)
+    assert [path.name for path in tmp_path.iterdir()] == ["r.h5"]

@@ -1,13 +1,15 @@
 """Packing, batching and storage of graphs."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from optimetal.graphs import packed as packed_module
 from optimetal.graphs.neighbours import crystal_graph
-from optimetal.graphs.packed import COLUMNS, load, pack, save
+from optimetal.graphs.packed import COLUMNS, graph_file, graph_rows, load, pack, save
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +65,44 @@ def test_a_crystal_may_be_asked_for_twice(packed):
     assert torch.equal(twice.edge_length, once.edge_length.repeat(2))
 
 
-def test_saved_graphs_come_back(packed, tmp_path):
+def test_saved_graphs_come_back(packed, tmp_path, monkeypatch):
+    monkeypatch.setattr(packed_module, "ROWS_AT_ONCE", 100)
     save(packed, tmp_path / "graphs.h5")
     loaded = load(tmp_path / "graphs.h5")
     for name in COLUMNS:
-        assert torch.equal(loaded.columns[name], packed.columns[name])
+        assert torch.equal(
+            loaded.columns[name].to(packed.columns[name].dtype), packed.columns[name]
+        )
+    crystals = torch.tensor([2, 0])
+    loaded_batch, batch = (vars(collection.batch(crystals)) for collection in (loaded, packed))
+    for name, values in batch.items():
+        torch.testing.assert_close(loaded_batch[name], values, rtol=0, atol=0)
     for name, values in packed.targets.items():
         assert torch.equal(loaded.targets[name], values)
     assert (loaded.mat_ids, loaded.compositions) == (packed.mat_ids, packed.compositions)
     assert (loaded.cutoff, loaded.triplet_cutoff, loaded.source) == (5.5, 4.0, "test")
+
+
+def test_integers_on_disk_are_as_small_as_they_can_be(packed, tmp_path):
+    larger = {"triplet_index": 2**8, "edge_multiplicity": 2**15}
+    columns = packed.columns | {name: packed.columns[name] + n for name, n in larger.items()}
+    save(replace(packed, columns=columns), tmp_path / "graphs.h5")
+    loaded = load(tmp_path / "graphs.h5").columns
+    kinds = {name: str(values.dtype).removeprefix("torch.") for name, values in loaded.items()}
+    assert kinds["edge_index"] == kinds["class_size"] == kinds["atomic_numbers"] == "uint8"
+    assert kinds["triplet_index"] == "int16"
+    assert kinds["edge_multiplicity"] == "int32"
+    assert kinds["edge_length"] == "float32"
+    assert torch.equal(loaded["edge_multiplicity"], columns["edge_multiplicity"])
+    assert all(values.data_ptr() % values.element_size() == 0 for values in loaded.values())
+
+
+def test_a_file_of_too_few_graphs_does_not_appear(graphs, tmp_path):
+    names = ["a", "b"], ["Cu", "Cu"]
+    expected = pytest.raises(ValueError, match="Expected the graphs of 2 crystals, got 1")
+    with expected, graph_file(tmp_path / "graphs.h5", *names, 5.5, 4.0, "test") as file:
+        file.append(graph_rows(graphs[:1]), {})
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_body_networks_are_spared_the_pairs(packed):

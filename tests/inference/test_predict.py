@@ -151,7 +151,9 @@ def test_what_is_no_structure_is_named(ensemble, copper):
             predict(wrong, ensemble)
     heavy = copper.copy()
     heavy.replace(0, "U")
-    with pytest.raises(ValueError, match=r"Structure 1 .U1 Cu3. cannot .* H to Bi only, .* holds U"):
+    with pytest.raises(
+        ValueError, match=r"Structure 1 .U1 Cu3. cannot .* H to Bi only, .* holds U"
+    ):
         predict([copper, heavy], ensemble)
     with pytest.raises(ValueError, match=r"Structure fuel .U1 Cu3. cannot be predicted"):
         predict(heavy, ensemble, names="fuel")

@@ -13,8 +13,10 @@ from optimetal.plots.architecture import (
     loss_of_settings,
     loss_over_layers,
     loss_over_spectra_width,
+    search_figures,
 )
 from optimetal.plots.labels import label
+from optimetal.scaling.ablation import Parts
 from optimetal.scaling.fits import fit_law
 from optimetal.scaling.laws import LAWS
 
@@ -82,6 +84,31 @@ def test_improvements_show_both_starts_where_they_differ(ax):
     texts = [text.get_text() for text in ax.texts]
     assert texts.count("start is best") == 1
     assert [tick.get_text() for tick in ax.get_yticklabels()] == table["comparison"].tolist()
+
+
+def test_equal_starts_need_no_second_bar(ax):
+    table = pd.DataFrame(
+        {
+            "comparison": ["Pooling"],
+            "improvement": [3.0],
+            "improvement_error": [1.0],
+            "published_improvement": [3.0],
+        }
+    )
+    improvement_bars(table, ax)
+    assert [float(bar.get_width()) for bar in ax.patches] == [3.0]
+    assert ax.get_legend() is None
+
+
+def test_all_figures_of_a_search(settings):
+    table = pd.concat(
+        [settings.assign(kind="edges"), settings.assign(kind="both")], ignore_index=True
+    )
+    table = table.assign(is_start=[True, False, False] * 2, num_best=[0, 1, 1] * 2, setting="x")
+    table["hidden_multiplier"] = [2, 4, 4, None, None, None]
+    figures = dict(search_figures(table, Parts({"edges": "Edges"}, "both"), NOTE))
+    assert list(figures) == ["edges", "edges_multiplier", "both", "improvements"]
+    assert legend(figures["both"].axes[0]) == ["start", "0 best", "1 best"]
 
 
 def test_layers_are_a_line_per_network(ax):

@@ -3,12 +3,19 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from optimetal.config.architecture import OptiMetal2B
+from optimetal.config.run import Run
+from optimetal.config.training import TrainingSettings
+from optimetal.config.variation import as_choice
 from optimetal.scaling.ablation import (
     COLUMNS,
     INTERACTION,
     LAYER_KINDS,
+    Parts,
+    ablation_of_runs,
     describe,
     improvements,
     read_published_ablation,
@@ -148,3 +155,77 @@ def test_missing_start_is_named(contents, read):
 )
 def test_settings_in_words(setting, words):
     assert describe(setting) == words
+
+
+POOLING, EDGES = "architecture.pooling", "architecture.edge_embedding"
+PARTS = Parts({"pooling": "Pooling", "edges": "Edges"}, "both")
+
+
+@pytest.fixture
+def ours():
+    """Our own trainings: mean pooling and Bessel functions are better, both together best."""
+    networks = {
+        "start": OptiMetal2B(hidden_dim=8),
+        "mean": OptiMetal2B(hidden_dim=8, pooling={"type": "mean"}),
+        "bessel": OptiMetal2B(hidden_dim=8, edge_embedding={"type": "bessel"}),
+        "both": OptiMetal2B(
+            hidden_dim=8, pooling={"type": "mean"}, edge_embedding={"type": "bessel"}
+        ),
+    }
+    losses = {"start": 2.0, "mean": 1.8, "bessel": 1.9, "both": 1.5}
+    studies = {
+        "start": ["pooling", "edges", "both"],
+        "mean": ["pooling", "both"],
+        "bessel": ["edges", "both"],
+        "both": ["both"],
+    }
+    trained, rows = {}, []
+    for name, network in networks.items():
+        for seed in (1, 2):
+            run = Run(
+                model="m",
+                architecture=network,
+                training=TrainingSettings(weight_decay=1e-4),
+                num_train=4,
+                seed=seed,
+                variant=name,
+            )
+            trained[run.name] = run
+            loss = losses[name] + 0.1 * (seed - 1.5)
+            row = {"run": run.name, "studies": studies[name], "num_params": 9, "val_loss": loss}
+            rows.append({**row, "source": "invented"})
+    start = next(iter(trained.values()))
+    return ablation_of_runs(
+        pd.DataFrame(rows),
+        trained,
+        {"pooling": [POOLING], "edges": [EDGES], "both": [POOLING, EDGES]},
+        {"pooling": as_choice(start, [POOLING]), "edges": as_choice(start, [EDGES])},
+    )
+
+
+def test_our_trainings_make_the_same_table(ours):
+    assert list(ours.columns) == list(COLUMNS)
+    assert ours["kind"].value_counts().to_dict() == {"both": 4, "pooling": 2, "edges": 2}
+    assert ours.groupby("kind")["is_start"].sum().to_dict() == {"both": 0, "pooling": 1, "edges": 1}
+    pooling = ours[ours["kind"] == "pooling"]
+    assert pooling["setting"].tolist() == ["mean", "vector attention"]
+    assert pooling["val_loss"].tolist() == pytest.approx([1.8, 2.0])
+    assert pooling["val_loss_std"].tolist() == pytest.approx([0.1 / np.sqrt(2)] * 2)
+    assert pooling["weight_decay"].tolist() == [1e-4] * 2
+    assert ours.loc[ours["kind"] == "both", "num_best"].tolist() == [2, 1, 1, 0]
+    assert "Gaussian, 32 functions, width 4, envelope" in ours["setting"].tolist()
+
+
+def test_improvements_of_our_trainings(ours):
+    table = improvements(ours, PARTS).set_index("comparison")["improvement"]
+    assert table.to_dict() == pytest.approx(
+        {"Pooling": 10.0, "Edges": 5.0, "Best 2B against first 2B": 25.0}
+    )
+    start = start_of(ours, "both", PARTS)
+    assert start is not None and start["val_loss"] == pytest.approx(2.0)
+
+
+def test_a_start_that_was_not_tried_is_not_compared(ours):
+    assert start_of(ours[~ours["is_start"]], "pooling", PARTS) is None
+    left = ours[~(ours["is_start"] & (ours["kind"] == "pooling"))]
+    assert "Pooling" not in improvements(left, PARTS)["comparison"].tolist()

@@ -7,10 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
+
+
+FLOORS = {"2b_tc": 0.151, "3b_tc": 0.296}
+"""Of the Hoffmann form."""
 
 
 def snakemake(working_folder, *arguments, **published):
@@ -49,7 +54,7 @@ def made(files, tmp_path_factory):
 
 def test_every_figure_is_there_as_pdf_and_png(made):
     pictures = sorted((made / "figures").rglob("*.png"))
-    assert len(pictures) == 2 * 3 + 4 + 4 + 11
+    assert len(pictures) == 2 * 3 + 4 + 1 + 4 + 11
     for picture in pictures:
         assert picture.stat().st_size > 5_000, picture
         assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), picture
@@ -57,7 +62,7 @@ def test_every_figure_is_there_as_pdf_and_png(made):
 
 def test_every_table_names_its_source(made):
     tables = sorted((made / "tables").rglob("*.csv"))
-    assert len(tables) == 49
+    assert len(tables) == 49 + 3
     for table in tables:
         assert table.read_text().startswith("# ab initio (published)"), table
         if table.name != "runs.csv":
@@ -93,6 +98,15 @@ def test_uncertainties_and_predictions_stand_beside_every_fit(made):
     data = pd.read_csv(made / "tables/data_scaling/hold_out.csv", comment="#")
     error = data.set_index(["law", "model"])["relative_error"]
     assert abs(error["broken", "3b_tc"]) < 0.02 < 0.09 < error["power", "3b_tc"]
+
+
+def test_a_plan_follows_from_the_grid(made):
+    targets = pd.read_csv(made / "tables/grid/loss_targets.csv", comment="#")
+    below = (targets["law"] == "hoffmann") & (targets["loss"] < targets["model"].map(FLOORS))
+    assert below.any()
+    assert np.isinf(targets.loc[below, "compute"]).all()
+    assert targets.loc[below, "remark"].str.startswith("not reachable: the fitted floor is").all()
+    assert np.isfinite(targets.loc[~below, ["num_train", "width", "compute"]]).all(axis=None)
 
 
 def test_a_missing_seed_stops_the_run_and_is_named(files, tmp_path):

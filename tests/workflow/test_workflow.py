@@ -1,8 +1,10 @@
 """The workflow, run as a user would: config/test.yaml from the database to the report."""
 
 import json
+import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,11 +90,39 @@ def test_an_interrupted_study_goes_on(interrupted, study):
 
 def test_every_training_is_in_the_table(study):
     runs = pd.read_parquet(study / "results/runs.parquet")
-    assert len(runs) == 12
+    assert len(runs) == len(list(study.glob("results/runs/*/*/metrics.json")))
     assert runs["run"].is_unique
     assert set(runs["source"]) == {"surrogate, not ab initio"}
     members = {s: sum(s in of for of in runs["studies"]) for s in yaml_studies()}
-    assert members == {"data_scaling": 8, "parameter_scaling": 4, "grid": 8}
+    assert members == {
+        "data_scaling": 8,
+        "parameter_scaling": 4,
+        "grid": 8,
+        "node_embedding": 2,
+        "combinations": 1,
+        "learning_rate_scaling": 3,
+        "fitted_rate": 1,
+    }
+
+
+def test_later_studies_use_what_earlier_ones_found(study):
+    runs = pd.read_parquet(study / "results/runs.parquet")
+
+    def of(name):
+        return runs[[name in studies for studies in runs["studies"]]]
+
+    best = of("node_embedding").sort_values("val_loss").iloc[0]
+    (combined,) = of("combinations").to_dict("records")
+    assert combined["architecture.node_embedding"] == best["architecture.node_embedding"]
+    assert combined["architecture.pooling"] == "mean"
+    assert set(of("node_embedding")["lr"]) <= {1e-3, 3e-3}
+    for trials in (study / "results/searches").rglob("trials.csv"):
+        table = pd.read_csv(trials)
+        best_rate = json.loads((trials.parent / "best.json").read_text())["training.learning_rate"]
+        assert table.loc[table["val_loss"].idxmin(), "learning_rate"] == best_rate
+    rates = of("learning_rate_scaling")
+    best_rate = rates[rates["width"] == 4].sort_values("val_loss")["lr"].iloc[0]
+    assert of("fitted_rate")["lr"].tolist() == pytest.approx([best_rate], rel=1e-3)
 
 
 def yaml_studies():
@@ -101,7 +131,7 @@ def yaml_studies():
 
 def test_every_figure_exists_twice_and_every_table_too(study):
     pictures = sorted((study / "results/figures").rglob("*.png"))
-    assert len(pictures) == 4 + 3 + 1 + 4 + 2 * 3 + 2
+    assert len(pictures) == 4 + 7 + 1 + 4 + 2 * 3 + 2 + 1 + 2 + 3 + 4
     for picture in pictures:
         assert picture.stat().st_size > 5_000, picture
         assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), picture
@@ -136,6 +166,27 @@ def test_the_tested_model_is_found_and_predicts(study):
     assert "surrogate, not ab initio" in " ".join(done.stdout.split())
 
 
+def test_all_checks_are_passed(study):
+    assert ": 0 failures" in (study / "results/checks_passed.txt").read_text()
+    findings = pd.read_csv(study / "results/checks.csv", comment="#")
+    assert len(set(findings["check"])) == 10
+    assert set(findings["severity"]) <= {"ok", "note"}
+
+
+def test_a_failed_check_stops_the_run_after_its_table_is_made(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    history = min(folder.glob("results/runs/*/*/history.csv"))
+    pd.read_csv(history).assign(grad_norm=math.inf).to_csv(history, index=False)
+    code, output = snakemake(folder, "results/checks_passed.txt")
+    assert code != 0
+    run = "/".join(history.parts[-3:-1])
+    assert "10 checks: 1 failures" in output
+    assert f"found not finite in epoch 0 {run}" in output
+    findings = pd.read_csv(folder / "results/checks.csv", comment="#")
+    assert findings.loc[0, ["check", "severity", "runs"]].tolist() == ["gradients", "failure", run]
+    assert not (folder / "results/checks_passed.txt").exists()
+
+
 def test_a_second_run_does_nothing(study):
     code, output = snakemake(study)
     assert code == 0
@@ -152,7 +203,8 @@ def test_a_training_setting_repeats_trainings_but_not_the_data(study):
     code, output = snakemake(study, "--dry-run", "--config", "training={'weight_decay': 0.1}")
     assert code == 0, output
     planned = planned_rules(output)
-    assert planned["train"] == 12
+    assert planned["train"] == 13  # and those that follow from results, once these are there
+    assert planned["search"] == 2
     assert not {"surrogate_database", "compress", "split", "graphs"} & set(planned)
 
 
@@ -188,7 +240,8 @@ def test_the_published_study_is_planned(tmp_path):
     code, output = snakemake(tmp_path, "--dry-run", config=ROOT / "config" / "paper.yaml")
     assert code == 0, output
     planned = planned_rules(output)
-    assert planned["train"] == 534
+    assert planned["train"] == 591  # and those of the search for architectures, once it has begun
+    assert planned["search"] == 134
     assert "surrogate_database" not in planned
 
 

@@ -7,6 +7,8 @@ from optimetal.config.project import ConfigurationError, read_project
 from optimetal.config.published import REFERENCE_WIDTH, STUDIES, read_published_project
 from optimetal.config.studies import Plan, ScalingPlan
 from optimetal.scaling.laws import PUBLISHED_LAWS, get_law
+from optimetal.search.findings import read_findings
+from snakemake.exceptions import IncompleteCheckpointException
 
 # The published study from its own measurements, or a study of ours.
 PUBLISHED = "published" in config
@@ -43,6 +45,12 @@ COMPARISONS = {
     "uncertainty": "95 % intervals",
     "hold_out": "prediction of the largest size",
 }
+# What to train, from the fits of a grid.
+PLAN_TABLES = {
+    "compute_optimal": "optimal network for each number of crystals",
+    "loss_targets": "cheapest way to a loss",
+    "cost": "cost of a training",
+}
 ARCHITECTURE_FIGURES = {
     "node_embedding": "Node embedding",
     "edge_embedding": "Edge embedding",
@@ -59,6 +67,22 @@ ARCHITECTURE_FIGURES = {
 ARCHITECTURE_TABLES = {
     name: label for name, label in ARCHITECTURE_FIGURES.items() if "multiplier" not in name
 }
+# Figures and tables of a search for architectures of ours: name -> label.
+ABLATION = (
+    {
+        **{study: PLAN.label(study) for study in PROJECT.ablation.studies},
+        "improvements": "Improvements",
+    }
+    if PLAN and PROJECT.ablation
+    else {}
+)
+# What decides the trainings of studies that follow from results: an input of every rule whose parameters tell of all
+# trainings.
+FINDINGS = [
+    f"<results>/studies/{study}/{file}.json"
+    for study in (PLAN.later if PLAN else ())
+    for file in PLAN.found_in(study)
+]
 LAW_LABELS = {
     law: get_law(law).label for law in (*PROJECT.scaling.laws, *PROJECT.scaling.grid_laws)
 }
@@ -68,6 +92,7 @@ wildcard_constraints:
     split="|".join(SPLITS),
     run=r"[^/]+/[^/]+_seed\d+",
     ensemble=r"[^/]+/[^/]+",
+    search=r"[^/]+/[^/]+",
     study=r"[^/]+",
     model=r"[^/]+",
 
@@ -113,6 +138,80 @@ def reference_width(model):
     return settings.reference_width or settings.architecture.hidden_dim
 
 
+def findings(study, with_rates=True):
+    """What a study takes over from results; until they are there, Snakemake is told to wait for them."""
+    settings, files = PROJECT.studies[study], {"taken_over": None, "rates": None}
+    if settings.follows:
+        files["taken_over"] = checkpoints.take_over.get(study=study).output.findings
+    if settings.search and with_rates:
+        files["rates"] = checkpoints.searched_rates.get(study=study).output.rates
+    return read_findings(**files)
+
+
+def members(study):
+    """Trainings of a study by name."""
+    if study in PLAN.members:
+        return PLAN.members[study]
+    return PLAN.later_runs(study, findings(study))
+
+
+def searches(study):
+    """Searches of a study by name, each with the training that its trials vary."""
+    return PLAN.searches(study, findings(study, with_rates=False))
+
+
+def find(name, kind, studies):
+    """Training or search of a name among those of studies that follow from results."""
+    for study in studies:
+        try:
+            if found := kind(study).get(name):
+                return found, PROJECT.studies[study]
+        except IncompleteCheckpointException:
+            continue
+    raise WorkflowError(f"No study asks for {name}.")
+
+
+def find_run(name):
+    """The training of a name."""
+    return PLAN.runs.get(name) or find(name, members, PLAN.later)[0]
+
+
+def find_search(name):
+    """The search of a name: the training that its trials vary, and its settings."""
+    run, study = find(name, searches, [s for s in PLAN.later if PROJECT.studies[s].search])
+    return run, study.search
+
+
+def search_shares(wildcards):
+    """Marks of the jobs that share the trials of a search, where there are several."""
+    number = find_search(wildcards.search)[1].jobs
+    folder = f"<results>/searches/{wildcards.search}"
+    return [f"{folder}/share{share}.done" for share in range(number)] if number > 1 else []
+
+
+def all_members(wildcards=None):
+    """Study -> names of its trainings, once all are known."""
+    return {study: list(members(study)) for study in PROJECT.studies}
+
+
+def later_files(file):
+    """One file of each training that follows from results."""
+    return [path for study in PLAN.later for path in run_files(members(study), file)]
+
+
+def later_metrics(wildcards):
+    """Outcomes of all trainings that follow from results."""
+    return later_files("metrics.json")
+
+
+def followed_metrics(wildcards):
+    """Outcomes of the trainings of every study that one follows."""
+    return {
+        study: run_files(members(study), "metrics.json")
+        for study in PROJECT.studies[wildcards.study].follows
+    }
+
+
 def run_files(names, file):
     """One file of each of the given trainings."""
     return [f"<results>/runs/{name}/{file}" for name in names]
@@ -127,7 +226,7 @@ def dataset_files():
 
 def training_files():
     """Table of all trainings, and the learning curves of every study."""
-    curves = [f"<results>/figures/{study}/learning_curves.png" for study in PLAN.studies]
+    curves = [f"<results>/figures/{study}/learning_curves.png" for study in PROJECT.studies]
     return ["<results>/runs.parquet", *curves]
 
 
@@ -141,6 +240,15 @@ def evaluation_files():
             for ensemble in PLAN.tested.values()
             for figure in EVALUATION_FIGURES
         ),
+    ]
+
+
+def setting_files():
+    """Tables and figures of the studies that vary settings, and of the search for architectures."""
+    return [f"<results>/figures/ablation/{name}.png" for name in ABLATION] + [
+        f"<results>/{file}"
+        for study in SCALING.with_settings()
+        for file in (f"figures/{study}/settings.png", f"tables/{study}/settings.csv")
     ]
 
 
@@ -162,18 +270,40 @@ def scaling_files():
         for model in SCALING.studies[study].models
         for law in SCALING.laws(study)
     ]
+    plans = [f"<results>/figures/{study}/compute_optimal.png" for study in SCALING.fitted("grid")]
     learning_rates = [
         f"<results>/figures/{study}/{model}_{figure}.png"
         for study in SCALING.learning_rates()
         for model in SCALING.studies[study].models
         for figure in LEARNING_RATE_FIGURES
     ]
-    return tables + curves + maps + learning_rates
+    return tables + curves + maps + plans + learning_rates
+
+
+def exploratory_runs(wildcards):
+    """Trainings that only studies ask for which try out settings or learning rates."""
+    trying = {*SCALING.with_settings(), *SCALING.learning_rates()}
+    runs = {True: set(), False: set()}
+    for study, names in all_members().items():
+        runs[study in trying].update(names)
+    return sorted(runs[True] - runs[False])
+
+
+def check_files():
+    """Table of everything that was checked; the second file is there if nothing failed."""
+    return ["<results>/checks.html", "<results>/checks_passed.txt"]
 
 
 def study_files():
     """Everything that a study of ours ends in."""
-    return dataset_files() + training_files() + evaluation_files() + scaling_files()
+    return [
+        *dataset_files(),
+        *training_files(),
+        *evaluation_files(),
+        *setting_files(),
+        *scaling_files(),
+        *check_files(),
+    ]
 
 
 def printed_tables():

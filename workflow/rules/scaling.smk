@@ -24,6 +24,7 @@ rule fit_curves:
         study=any_of(SCALING.fitted("num_train", "num_params")),
     params:
         axis=lambda wildcards: SCALING.studies[wildcards.study].fit,
+        split_by=lambda wildcards: SCALING.split_by(wildcards.study),
         laws=lambda wildcards: SCALING.laws(wildcards.study),
         published_solver=PROJECT.scaling.published_solver,
         bootstrap={
@@ -72,6 +73,7 @@ rule curve_figures:
         "<logs>/curve_figures/{study}.log",
     params:
         axis=lambda wildcards: SCALING.studies[wildcards.study].fit,
+        split_by=lambda wildcards: SCALING.split_by(wildcards.study),
         law=lambda wildcards: SCALING.drawn_law(wildcards.study),
     script:
         "../scripts/curve_figures.py"
@@ -98,6 +100,56 @@ rule grid_figure:
         law=any_of(PROJECT.scaling.grid_laws),
     script:
         "../scripts/grid_figure.py"
+
+
+rule scaling_plan:
+    input:
+        runs="<results>/runs.parquet",
+        code=library(
+            "scaling/compute.py",
+            "scaling/laws.py",
+            "scaling/fits.py",
+            "scaling/bootstrap.py",
+            "plots/compute.py",
+        ),
+    output:
+        html=list(
+            reported(
+                {
+                    f"Table: {label}": f"<results>/tables/{{study}}/{table}.html"
+                    for table, label in PLAN_TABLES.items()
+                },
+                "scaling_plan",
+                "Scaling laws",
+                "{study}",
+            )
+        ),
+        text=expand(
+            "<results>/tables/{{study}}/{table}.{suffix}",
+            table=PLAN_TABLES,
+            suffix=("csv", "tex"),
+        ),
+        figure=report(
+            "<results>/figures/{study}/compute_optimal.png",
+            caption="../report/scaling_plan.rst",
+            category="Scaling laws",
+            subcategory="{study}",
+            labels={"result": "What to train for a loss"},
+        ),
+        pdf="<results>/figures/{study}/compute_optimal.pdf",
+    log:
+        "<logs>/scaling_plan/{study}.log",
+    wildcard_constraints:
+        study=any_of(SCALING.fitted("grid")),
+    params:
+        split_by=lambda wildcards: SCALING.split_by(wildcards.study),
+        laws=lambda wildcards: SCALING.laws(wildcards.study),
+        bootstrap={
+            "seed": PROJECT.scaling.bootstrap_seed,
+            "num_samples": PROJECT.scaling.bootstrap_samples,
+        },
+    script:
+        "../scripts/scaling_plan.py"
 
 
 rule learning_rate_figures:

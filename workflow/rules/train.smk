@@ -1,4 +1,6 @@
 # One job = one training; all outcomes in one table. Editing the library does not repeat trainings; each records version and commit.
+# A training that is stopped, by a signal or by force, goes on where it was when it is started again. Several GPUs share one
+# training where the resource `gpu` says so, as in `--set-resources train:gpu=4`.
 
 
 rule train:
@@ -14,12 +16,13 @@ rule train:
         "<logs>/train/{run}.log",
     benchmark:
         "<benchmarks>/train/{run}.tsv"
+    retries: 2
     threads: 1
     resources:
         mem_mb=8000,
         runtime=2880,
     params:
-        run=lambda wildcards: PLAN.runs[wildcards.run].model_dump(mode="json"),
+        run=lambda wildcards: find_run(wildcards.run).model_dump(mode="json"),
     script:
         "../scripts/train.py"
 
@@ -27,7 +30,9 @@ rule train:
 rule collect_runs:
     input:
         metrics=run_files(PLAN.runs, "metrics.json"),
-        code=library("training/table.py"),
+        later=later_metrics,
+        findings=FINDINGS,
+        code=library("training/table.py", "scaling/settings.py"),
     output:
         runs="<results>/runs.parquet",
         html=report(
@@ -40,7 +45,8 @@ rule collect_runs:
     log:
         "<logs>/collect_runs.log",
     params:
-        studies=PLAN.studies,
+        studies=all_members,
         labels={model: settings.label for model, settings in PROJECT.models.items()},
+        varied=PLAN.varied,
     script:
         "../scripts/collect_runs.py"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from optimetal.files import write_text
 from optimetal.plots import architecture, style
-from optimetal.scaling.ablation import INTERACTION, LAYER_KINDS, improvements, start_of
+from optimetal.scaling.ablation import PUBLISHED_PARTS, improvements
 from optimetal.scaling.fits import Fit, in_study, points, read_fit
 from optimetal.scaling.printed import printed_study, printed_study_latex
 from optimetal.tables import to_latex, write_table
@@ -30,37 +30,11 @@ def write_all(stem: Path, table: pd.DataFrame, note: str) -> None:
 
 
 def draw_search(ablation: pd.DataFrame, figures: Path, tables: Path, note: str) -> None:
-    titles = {kind: layer.label for kind, layer in LAYER_KINDS.items()} | {
-        INTERACTION: "Combinations"
-    }
-    for kind, title in titles.items():
-        settings = ablation[ablation["kind"] == kind]
-        families = {"": "num_best" if kind == INTERACTION else "type"}
-        if settings["hidden_multiplier"].notna().any():
-            families["_multiplier"] = "hidden_multiplier"
-        for suffix, family in families.items():
-            save(
-                figures / f"{kind}{suffix}",
-                0.7,
-                lambda ax, settings=settings, kind=kind, family=family, title=title: (
-                    architecture.loss_of_settings(
-                        settings,
-                        start_of(ablation, kind),
-                        ax,
-                        family=family,
-                        title=title,
-                        source_note=note,
-                    )
-                ),
-            )
-        write_all(tables / kind, settings.dropna(axis="columns", how="all"), note)
-    summary = improvements(ablation)
-    save(
-        figures / "improvements",
-        0.8,
-        lambda ax: architecture.improvement_bars(summary, ax, source_note=note),
-    )
-    write_all(tables / "improvements", summary, note)
+    for name, fig in architecture.search_figures(ablation, PUBLISHED_PARTS, note):
+        style.save(fig, figures / name)
+    for kind, settings in ablation.groupby("kind"):
+        write_all(tables / str(kind), settings.dropna(axis="columns", how="all"), note)
+    write_all(tables / "improvements", improvements(ablation), note)
 
 
 def draw_study(runs: pd.DataFrame, column: str, symbol: str, table: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 from optimetal.plots import style
 from optimetal.plots.scaling import aicc_bars, loss_scaling, trial_laws
 from optimetal.scaling.fits import in_study, points
+from optimetal.scaling.settings import by_settings
 from optimetal.workflow import logged
 
 
@@ -31,7 +32,10 @@ def main(runs: pd.DataFrame, fits: pd.DataFrame, axis: str, law: str, folder: Pa
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         main(
-            in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
+            by_settings(
+                in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
+                snakemake.params.split_by,
+            ),
             pd.read_parquet(snakemake.input.fits),
             snakemake.params.axis,
             snakemake.params.law,

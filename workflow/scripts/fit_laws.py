@@ -8,6 +8,7 @@ from optimetal.files import whole_file, write_text
 from optimetal.scaling import tables
 from optimetal.scaling.bootstrap import bootstrap_intervals, hold_out_largest
 from optimetal.scaling.fits import fit_grid, fit_runs, in_study
+from optimetal.scaling.settings import by_settings
 from optimetal.tables import write_table
 from optimetal.workflow import logged
 
@@ -41,7 +42,10 @@ def write_uncertainty(
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        runs = in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study)
+        runs = by_settings(
+            in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
+            snakemake.params.split_by,
+        )
         axis, laws = snakemake.params.axis, snakemake.params.laws
         note, folder = runs["source"].iloc[0], Path(snakemake.output.html[0]).parent
         fits = fit(runs, axis, laws, snakemake.params.published_solver)

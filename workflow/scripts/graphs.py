@@ -2,17 +2,14 @@
 
 from optimetal.config.project import GraphSettings
 from optimetal.database.store import CrystalStore
-from optimetal.graphs.build import build_graphs
-from optimetal.graphs.packed import save
+from optimetal.graphs.build import write_graphs
 from optimetal.workflow import logged
 
 
 def main(records: str, graphs: str, settings: GraphSettings, name: str, jobs: int) -> None:
+    reach = settings.cutoff, settings.triplet_cutoff, settings.quotient_tolerance
     with CrystalStore(records) as store:
-        packed = build_graphs(
-            store, settings.cutoff, settings.triplet_cutoff, settings.quotient_tolerance, name, jobs
-        )
-        save(packed, graphs)
+        write_graphs(graphs, store, *reach, name, jobs)
 
 
 if __name__ == "__main__":

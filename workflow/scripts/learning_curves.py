@@ -4,13 +4,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from optimetal.config.variation import LEARNING_RATE
 from optimetal.plots import style
 from optimetal.plots.evaluation import draw_learning_curves
 from optimetal.scaling.fits import in_study
+from optimetal.scaling.settings import combination_label
 from optimetal.workflow import logged
 
+MOST_NAMED = 10
 
-def main(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], stem: Path) -> None:
+
+def main(
+    runs: pd.DataFrame, histories: dict[str, pd.DataFrame], varied: list[str], stem: Path
+) -> None:
     style.use()
     runs = runs[runs["seed"] == runs["seed"].min()].sort_values(["num_train", "num_params", "lr"])
     models = list(dict.fromkeys(runs["model"]))
@@ -18,21 +24,30 @@ def main(runs: pd.DataFrame, histories: dict[str, pd.DataFrame], stem: Path) -> 
     for ax, model in zip(axes, models, strict=True):
         of_model = runs[runs["model"] == model]
         curves = [histories[run] for run in of_model["run"]]
-        draw_learning_curves(ax, dict(zip(curve_names(of_model), curves, strict=True)))
+        draw_learning_curves(ax, dict(zip(curve_names(of_model, varied), curves, strict=True)))
         ax.set_title(of_model["label"].iloc[0], loc="left")
+        if len(curves) > MOST_NAMED and (legend := ax.get_legend()):
+            legend.remove()  # it would hide the curves; their colours still tell their order
     style.add_source_note(fig, runs["source"].iloc[0])
     style.save(fig, stem)
 
 
-def curve_names(runs: pd.DataFrame) -> list[str]:
-    """What tells the runs of one model apart: size of the data, width, learning rate."""
-    varying = {
-        column: symbol
-        for column, symbol in {"num_train": "$D$", "width": "$h$", "lr": r"$\eta$"}.items()
-        if runs[column].nunique() > 1
-    } or {"num_train": "$D$"}
+def curve_names(runs: pd.DataFrame, varied: list[str]) -> list[str]:
+    """What tells the runs of one model apart: size of the data, width, learning rate, settings."""
+    symbols = {"num_train": "$D$", "width": "$h$", "lr": r"$\eta$"}
+    if LEARNING_RATE in varied:
+        del symbols["lr"]
+    varying = {column: symbol for column, symbol in symbols.items() if runs[column].nunique() > 1}
+    settings = [path for path in varied if runs[path].nunique(dropna=False) > 1]
+    if not (varying or settings):
+        varying = {"num_train": "$D$"}
     return [
-        ", ".join(f"{symbol} = {run[column]:g}" for column, symbol in varying.items())
+        ", ".join(
+            [
+                *filter(None, [combination_label(run, settings)]),
+                *(f"{symbol} = {run[column]:g}" for column, symbol in varying.items()),
+            ]
+        )
         for _, run in runs.iterrows()
     ]
 
@@ -46,5 +61,6 @@ if __name__ == "__main__":
         main(
             in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
             histories,
+            snakemake.params.varied,
             Path(snakemake.output[0]).with_suffix(""),
         )

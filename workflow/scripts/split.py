@@ -1,4 +1,4 @@
-"""Split the records by composition."""
+"""Split the records by composition, or by the published lists."""
 
 from pathlib import Path
 
@@ -15,4 +15,5 @@ if __name__ == "__main__":
             snakemake.output.table,
             settings.ratios,
             settings.seed,
+            snakemake.params.get("lists"),
         )

@@ -7,13 +7,9 @@ it back.
 
 import logging
 import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +22,7 @@ from optimetal.database.surrogate.neutrality import ConvergenceError
 from optimetal.database.surrogate.response import OpticalResponse, optical_response
 from optimetal.files import write_text
 from optimetal.optics.grid import ENERGY
+from optimetal.workers import Map, process_map
 
 if TYPE_CHECKING:
     from optimetal.config.surrogate import SurrogateSettings
@@ -63,12 +60,8 @@ DECIMALS: Final = 6
 
 MANIFEST: Final = "manifest.json"
 
-_THREAD_VARIABLES: Final = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+_PRELOAD: Final = (__name__, "pymatgen.entries.computed_entries")
+"""Imported once for all workers."""
 
 
 def write_database(
@@ -94,14 +87,14 @@ def write_database(
     folder = Path(folder)
     _claim(folder, settings)
     bar = tqdm(total=settings.num_crystals, unit="crystal", disable=None if progress else True)
-    with bar, _worker_pool(jobs) as pool:
-        finished = _complete(folder, settings, pool, bar)
+    with bar, process_map(jobs, _PRELOAD, apart=True) as map_crystals:
+        finished = _complete(folder, settings, map_crystals, bar)
     num_removed = _remove(path for path in _surrogate_files(folder) if path not in finished)
     logger.info("%s complete, %d surplus files removed. %s", folder, num_removed, NOTICE)
 
 
 def _complete(
-    folder: Path, settings: "SurrogateSettings", pool: ProcessPoolExecutor, bar: tqdm
+    folder: Path, settings: "SurrogateSettings", map_crystals: Map, bar: tqdm
 ) -> set[Path]:
     """Go along the stream until enough crystals have a file; returns all files of the database."""
     stream = crystal_stream(settings)
@@ -113,7 +106,7 @@ def _complete(
         finished |= kept
         bar.update(len(kept))
         to_do = [(path, crystal) for path, crystal in crystals.items() if path not in kept]
-        for path, failure in pool.map(partial(_compute_entry, settings.seed), to_do):
+        for path, failure in map_crystals(partial(_compute_entry, settings.seed), to_do):
             if failure is None:
                 finished.add(path)
                 num_computed += 1
@@ -256,38 +249,3 @@ def _remove(paths: Iterator[Path]) -> int:
     for path in paths_now:
         path.unlink()
     return len(paths_now)
-
-
-@contextmanager
-def _worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes, started when there is work, with one BLAS thread each.
-
-    BLAS reads the number of threads when numpy is imported, and its results depend on it in the
-    last digits; hence even a single worker is a process of its own.
-    """
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        with ProcessPoolExecutor(
-            jobs, mp_context=get_context("spawn"), initializer=_end_with_parent
-        ) as pool:
-            yield pool
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent was killed; it would wait for work forever."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -12,7 +11,7 @@ from monty.json import MontyDecoder, MontyEncoder
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
 from optimetal.config.surrogate import SurrogateSettings
-from optimetal.database.entries import SURROGATE, entry_files, read_entry
+from optimetal.database.entries import SURROGATE, read_entry
 from optimetal.database.surrogate import (
     ConvergenceError,
     generate_crystals,
@@ -27,6 +26,10 @@ SETTINGS = SurrogateSettings(num_crystals=6, elements=("Al", "Cu", "Na", "Mg"), 
 
 def write(folder, settings=SETTINGS, jobs=1):
     write_database(folder, settings, jobs=jobs, progress=False)
+
+
+def entry_files(folder):
+    return sorted(folder.glob("database_*/*.json"), key=lambda path: path.name)
 
 
 def contents(folder):
@@ -45,10 +48,10 @@ def in_this_process(monkeypatch):
     """Compute without worker processes, so that tests can change what a worker does."""
 
     @contextmanager
-    def pool(jobs):
-        yield SimpleNamespace(map=map)
+    def process_map(jobs, preload, apart):
+        yield map
 
-    monkeypatch.setattr(records, "_worker_pool", pool)
+    monkeypatch.setattr(records, "process_map", process_map)
 
 
 @pytest.fixture
@@ -220,16 +223,3 @@ def test_an_error_in_a_worker_is_not_hidden(tmp_path, monkeypatch, in_this_proce
     with pytest.raises(ZeroDivisionError, match="bug"):
         write(tmp_path)
     assert not list(tmp_path.glob("database_*/*"))
-
-
-def test_threads_of_the_caller_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    with records._worker_pool(1) as pool:
-        assert pool.submit(_thread_setting).result() == "1"
-    assert os.environ["OMP_NUM_THREADS"] == "7"
-    assert "MKL_NUM_THREADS" not in os.environ
-
-
-def _thread_setting():
-    return os.environ["OMP_NUM_THREADS"]

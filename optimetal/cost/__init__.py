@@ -1,0 +1,1 @@
+"""What a project will cost, before it starts: trainings, hours, disk."""

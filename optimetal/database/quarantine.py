@@ -1,0 +1,54 @@
+"""What had to be left out of a database: collected, counted and written to a table."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from optimetal.database.entries import BadEntry, Record
+from optimetal.files import whole_file
+
+logger = logging.getLogger(__name__)
+
+
+class Quarantine:
+    """Lets good records pass and keeps the bad entries, up to a number; a context manager.
+
+    At its end, with or without an error, the bad ones are written to a CSV table.
+    """
+
+    def __init__(self, path: str | Path, max_bad: float) -> None:
+        """Table to write, and the number of bad entries above which the run stops."""
+        self.path = Path(path)
+        self.max_bad = max_bad
+        self.bad: list[BadEntry] = []
+
+    def __enter__(self) -> "Quarantine":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        table = pd.DataFrame(map(asdict, self.bad), columns=["file", "reason", "detail"])
+        with whole_file(self.path) as temporary:
+            table.to_csv(temporary, index=False)
+        logger.info("quarantined: %s", table["reason"].value_counts().to_dict() or "none")
+
+    def good(self, outcomes: Iterable[Record | BadEntry]) -> Iterator[Record]:
+        """The records among the outcomes.
+
+        Raises:
+            ValueError: If more entries are bad than allowed.
+        """
+        for outcome in outcomes:
+            if isinstance(outcome, Record):
+                yield outcome
+                continue
+            self.bad.append(outcome)
+            logger.warning("%s is left out (%s: %s)", outcome.file, outcome.reason, outcome.detail)
+            if len(self.bad) > self.max_bad:
+                raise ValueError(
+                    f"{len(self.bad)} entries are bad, {self.max_bad:g} are allowed (`database.max_bad_share` of "
+                    f"all); the last one is {outcome.file} ({outcome.reason}: {outcome.detail}). All are named in the "
+                    "log: mend or remove them, or raise the share."
+                )

@@ -1,0 +1,1 @@
+"""Searches by short trial trainings, and what later studies take over from results."""

@@ -1,0 +1,34 @@
+"""Loss over the settings that a study varied: a panel for each, and the table."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from optimetal.files import write_text
+from optimetal.plots import style
+from optimetal.plots.settings import height, loss_over_setting
+from optimetal.scaling.fits import in_study
+from optimetal.scaling.settings import settings_table
+from optimetal.tables import to_latex, write_table
+from optimetal.workflow import logged
+
+
+def draw(table: pd.DataFrame, varied: list[str], stem: Path, note: str) -> None:
+    style.use()
+    aspect = max(height(table, path) for path in varied)
+    fig, axes = style.panels(len(varied), columns=min(2, len(varied)), aspect=aspect)
+    for ax, path in zip(axes, varied, strict=True):
+        others = [other for other in varied if other != path]
+        loss_over_setting(table, ax, path=path, others=others)
+    style.add_source_note(fig, note)
+    style.save(fig, stem)
+
+
+if __name__ == "__main__":
+    with logged(snakemake.log[0]):
+        runs = in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study)
+        varied, note = snakemake.params.varied, runs["source"].iloc[0]
+        table = settings_table(runs, varied)
+        write_table(Path(snakemake.output.html).with_suffix(""), table, note)
+        write_text(Path(snakemake.output.html).with_suffix(".tex"), to_latex(table, note))
+        draw(table, varied, Path(snakemake.output.figure).with_suffix(""), note)
