@@ -1,5 +1,6 @@
 # make demo   install into .venv and run the default study, offline, to results/report.html
 # make test   install what the tests need and run them
+# make test-slurm   run a small study on a real Slurm of one node (installed where this is Debian and you are root)
 # make model  install and train one small network for `optimetal predict`, a part of the demo
 # make benchmark   measure speed and memory against the plain path, into benchmarks/RESULTS.md
 # make docs   build the documentation into site/
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test model benchmark docs lint format clean
+.PHONY: demo test test-slurm model benchmark docs lint format clean
 
 demo: .venv/installed
 	$(BIN)/snakemake
@@ -25,7 +26,12 @@ benchmark: .venv/installed-dev
 	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slurm
+
+test-slurm: .venv/installed-dev
+	$(BIN)/pip install -q -c constraints.txt -e '.[slurm]'
+	$(BIN)/python tests/slurm/local_slurm.py --install
+	$(BIN)/python -m pytest tests/slurm
 
 docs: .venv/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -q

@@ -122,8 +122,7 @@ def read_entry(path: str | Path) -> Record:
     """
     try:
         with _no_garbage_collection():
-            content = _read_json(Path(path))
-            return _record(content["data"], content["structure"])
+            return _record(_read_json(Path(path)))
     except KeyError as error:
         raise EntryError("missing key", f"expected the key {error}") from error
     except EntryError:
@@ -144,7 +143,8 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _record(data: dict[str, Any], structure: dict[str, Any]) -> Record:
+def _record(content: dict[str, Any]) -> Record:
+    data, structure = content["data"], content["structure"]
     lattice = _finite("lattice", _lattice(structure["lattice"]), (3, 3))
     species = [_element(site) for site in structure["sites"]]
     composition = _reduced_formula(species)  # before positions: without atoms, they have no shape

@@ -6,7 +6,8 @@ import threading
 from typing import Final, Self
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1)
-"""What a queue sends before it kills; the second is Slurm's ``--signal=USR1@300``."""
+"""What a queue sends before it kills, as Slurm's ``--signal=TERM@300`` asks for; SIGUSR1 for queues that know no other, but
+it ends a Snakemake above the training at once."""
 
 EXIT_CODE: Final = os.EX_TEMPFAIL
 """Exit code 75 of an interrupted training: start it again and it goes on (``EX_TEMPFAIL`` of sysexits.h)."""

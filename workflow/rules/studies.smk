@@ -38,7 +38,6 @@ rule search:
         "<logs>/search/{search}.log",
     benchmark:
         "<benchmarks>/search/{search}.tsv"
-    retries: 2
     threads: 1
     resources:
         mem_mb=8000,

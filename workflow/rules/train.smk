@@ -16,7 +16,6 @@ rule train:
         "<logs>/train/{run}.log",
     benchmark:
         "<benchmarks>/train/{run}.tsv"
-    retries: 2
     threads: 1
     resources:
         mem_mb=8000,
