@@ -6,7 +6,7 @@ import threading
 from typing import Final, Self
 
 SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1)
-"""What a queue sends before it kills, as Slurm's ``--signal=TERM@300`` asks for; SIGUSR1 for queues that know no other, but
+"""What a queue sends before it kills, as Slurm's ``--signal=TERM@300`` asks for; SIGUSR1 for queues that know no other:
 it ends a Snakemake above the training at once."""
 
 EXIT_CODE: Final = os.EX_TEMPFAIL
