@@ -29,7 +29,6 @@ test: .venv/installed-dev
 	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slurm
 
 test-slurm: .venv/installed-dev
-	$(BIN)/pip install -q -c constraints.txt -e '.[slurm]'
 	$(BIN)/python tests/slurm/local_slurm.py --install
 	$(BIN)/python -m pytest tests/slurm
 

@@ -38,10 +38,14 @@ def _row(name: str, result: dict[str, Any]) -> str:
     cells = (
         f"`{name}`",
         result["what"],
-        f"{plain:.3g} {unit}",
-        f"{ours:.3g} {unit}",
+        f"{_rounded(plain)} {unit}",
+        f"{_rounded(ours)} {unit}",
         f"{result['ratio']:.3g}",
         str(WANTED.get(name, "")),
         operations,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

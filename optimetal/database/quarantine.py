@@ -30,6 +30,7 @@ class Quarantine:
 
     def __exit__(self, *error: object) -> None:
         table = pd.DataFrame(map(asdict, self.bad), columns=["file", "reason", "detail"])
+        table["count"] = table.groupby("reason")["file"].transform("size")  # with this reason
         with whole_file(self.path) as temporary:
             table.to_csv(temporary, index=False)
         logger.info("quarantined: %s", table["reason"].value_counts().to_dict() or "none")

@@ -131,7 +131,7 @@ def test_unfinished_files_are_no_entries(tmp_path):
     assert [file.name for file in entry_folders(tmp_path)[folder]] == ["a.json"]
 
 
-def test_decoding_sets_off_no_search_for_garbage(database):
+def test_decoding_sets_off_at_most_one_search_for_garbage(database):
     (path, *_) = database.glob("*/*.json")
     read_entry(path)
     gc.collect()
@@ -142,7 +142,7 @@ def test_decoding_sets_off_no_search_for_garbage(database):
             read_entry(path)
     finally:
         gc.callbacks.pop()
-    assert len(searches) <= 2
+    assert searches.count("start") <= 5  # one per entry, afterwards; without the pause hundreds
     assert gc.isenabled()
 
 
