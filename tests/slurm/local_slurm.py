@@ -221,8 +221,10 @@ def install() -> None:
         command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *PACKAGES]
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         if subprocess.run(command, env=environment, check=False).returncode:
-            subprocess.run(["apt-get", "-q", "update"], env=environment, check=True)
-            subprocess.run(command, env=environment, check=True)
+            subprocess.run(["apt-get", "-q", "update"], env=environment, check=False)
+            subprocess.run(command, env=environment, check=False)
+        if missing := missing_programs():
+            print(f"Slurm could not be installed: no {', '.join(missing)}.", file=sys.stderr)
 
 
 if __name__ == "__main__":
