@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks import data, networks
+from benchmarks import data, jobs, networks
 from benchmarks.report import markdown_table
 from benchmarks.timing import Comparison, compare, peak_megabytes
 from optimetal.files import write_text
@@ -55,7 +55,12 @@ def _arguments() -> argparse.Namespace:
 
 def measured(folder: Path, device: str, only: re.Pattern) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and result of each measurement whose name matches."""
-    for name, comparison in chain(data.comparisons(folder), networks.comparisons(folder, device)):
+    kinds = (
+        data.comparisons(folder),
+        networks.comparisons(folder, device),
+        jobs.comparisons(folder, device),
+    )
+    for name, comparison in chain(*kinds):
         if only.search(name):
             yield name, _logged(name, comparison)
     if device == "cpu":

@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,3 +31,23 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with whole_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def locked(folder: str | Path, *, active: bool = True) -> Iterator[None]:
+    """Wait until no other process is in such a block of the same folder; whoever is killed leaves none behind.
+
+    Args:
+        folder: Is made where there is none.
+        active: Whether to wait at all.
+    """
+    if not active:
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

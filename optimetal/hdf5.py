@@ -58,5 +58,8 @@ def _closed_at_any_rate(path: Path, options: dict[str, Any]) -> Iterator[Any]:
 
 
 def _is_full(error: BaseException) -> bool:
+    """Whether the disk, or one's share of it, is full."""
     number = error.errno if isinstance(error, OSError) else None
-    return number == errno.ENOSPC or f"errno = {errno.ENOSPC}" in str(error)
+    return any(
+        number == full or f"errno = {full}," in str(error) for full in (errno.ENOSPC, errno.EDQUOT)
+    )

@@ -54,15 +54,15 @@ def process_map(jobs: int, preload: Sequence[str], *, apart: bool = False) -> It
     if jobs < 2 and not apart:
         yield map
         return
-    _start_server(preload)
-    pool = ProcessPoolExecutor(jobs, get_context("forkserver"), _begin)
+    start_server(preload)
+    pool = ProcessPoolExecutor(jobs, get_context("forkserver"), begin_worker)
     try:
         yield partial(_ordered_map, pool, AHEAD * jobs)
     finally:
         pool.shutdown(cancel_futures=True)  # some are left after an error or Ctrl-C only
 
 
-def _start_server(preload: Sequence[str]) -> None:
+def start_server(preload: Sequence[str]) -> None:
     """Start the server, unless it runs, with one thread for itself and all its copies."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -95,7 +95,7 @@ def _ordered_map(
         ) from error
 
 
-def _begin() -> None:
+def begin_worker() -> None:
     """Let a worker end with its parent: silently at Ctrl-C, and when the parent was killed."""
     gc.freeze()  # to look for garbage among what has been imported would copy all of it
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -12,11 +12,13 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def logged(path: str) -> Iterator[None]:
     """Send the library's log lines, warnings and any uncaught error of a script to the rule's log file.
 
-    It is appended to, so that the log of an interrupted training goes on.
+    Snakemake removes the log of a rule before each start, so it holds the last one alone.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=path, level=logging.INFO, format=FORMAT, force=True)
     logging.captureWarnings(True)
+    # a hundred lines for every figure
+    logging.getLogger("fontTools").setLevel(logging.WARNING)
     try:
         yield
     except Exception:

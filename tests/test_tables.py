@@ -1,6 +1,7 @@
 """Tables as text."""
 
 import io
+import re
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,65 @@ def test_html_is_escaped_and_rounded(table):
     assert "0.1235" in page
     assert "–" in page
     assert "a &lt; b" in page
+
+
+def rows(page):
+    """Cells of each row, with their class."""
+    found = re.findall("<tr>(.*?)</tr>", page)
+    return [re.findall('<t[hd] class="(.*?)">(.*?)</t[hd]>', row) for row in found]
+
+
+def test_text_stands_on_the_left_and_numbers_on_the_right():
+    frame = pd.DataFrame(
+        {
+            "label": ["a", "b", "c"],
+            "num_params": [123_456, 7, 8],
+            "done": [True, False, True],
+            "printed": ["0.30", "unstable", "6.7M"],
+            "hours": [np.inf, 12_345.6, 1.0],
+            "architecture.message_passing.heads": pd.array([2, None, 4], "Int64"),
+            "value": ["4", "none", "mean"],
+        }
+    )
+    head, first, second, _ = rows(to_html(frame))
+    text, number = "text", "number"
+    assert [kind for kind, _ in head] == [text, number, text, number, number, number, text]
+    assert [cell for _, cell in head] == [
+        *("model", "parameters N", "done", "printed", "hours", "heads", "value")
+    ]
+    assert [cell for _, cell in first] == ["a", "123,456", "yes", "0.30", "∞", "2", "4"]
+    assert [cell for _, cell in second] == ["b", "7", "no", "unstable", "12,350", "–", "none"]
+
+
+def test_errors_and_intervals_stand_beside_their_numbers():
+    frame = pd.DataFrame(
+        {
+            "alpha": [0.3, np.nan],
+            "alpha_error": [0.0123, np.nan],
+            "loss": [1.0, 2.0],
+            "loss_low": [0.9, np.nan],
+            "loss_high": [np.inf, np.nan],
+            "low": [1, 2],
+        }
+    )
+    head, first, second = rows(to_html(frame))
+    assert [cell for _, cell in head] == ["alpha ±", "loss (95 %)", "low"]
+    assert [cell for _, cell in first] == ["0.3 ± 0.012", "1 (0.9 to ∞)", "1"]
+    assert [cell for _, cell in second] == ["–", "2", "2"]
+
+
+def test_keys_beside_labels_and_empty_remarks_are_left_out():
+    frame = pd.DataFrame({"model": ["2b"], "label": ["2B"], "reason": [""], "aicc": [np.nan]})
+    assert rows(to_html(frame))[0] == [("text", "model"), ("number", "AICc")]
+    assert rows(to_html(frame.drop(columns="label")))[0][0] == ("text", "model")
+
+
+def test_an_index_is_a_column_where_it_is_asked_for():
+    frame = pd.DataFrame({"2B": [1.0]}, index=pd.Index(["Power law"], name="law"))
+    assert rows(to_html(frame, index=True)) == [
+        [("text", "law"), ("number", "2B")],
+        [("text", "Power law"), ("number", "1")],
+    ]
 
 
 def test_latex_lines_match_their_columns(table):

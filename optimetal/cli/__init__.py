@@ -29,6 +29,19 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+class State(StrEnum):
+    """How trainings are doing."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    KILLED = "killed"
+    SILENT = "silent"
+    UNKNOWN = "unknown"
+    INTERRUPTED = "interrupted"
+    WAITING = "waiting"
+    DONE = "done"
+
+
 Device = Annotated[str, typer.Option(help="auto (the GPU when there is one), cpu, cuda, cuda:1.")]
 Model = Annotated[
     list[str] | None,
@@ -207,6 +220,48 @@ def plan(
         from optimetal.cli.plan import run
 
         run(config, jobs, calibrate, machine, as_json)
+
+
+@app.command()
+def runs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Results of a study, or a folder of trainings. Without it: those of the configuration, or results."
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="Configuration of the study: only its trainings, and how many have not begun.",
+        ),
+    ] = None,
+    state: Annotated[
+        list[State] | None, typer.Option(help="Only these. May be given more than once.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Look again every few seconds while any runs.")
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the table of trainings, *.parquet, from their own files: that of the workflow, "
+            "and those that are not done. It knows the studies only with --config."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show how trainings are doing, one per line, and why those failed that did.
+
+    interrupted: by a signal, its state is saved. killed: its process is gone. silent: no sign of life for five minutes,
+    such as on another machine that failed. unknown: its files are damaged or missing. waiting: has not begun.
+    """
+    with faults_in_one_line():
+        from optimetal.cli.runs import Request, run
+
+        run(folder, config, Request(tuple(one.value for one in state or ()), watch, write, as_json))
 
 
 @app.command()

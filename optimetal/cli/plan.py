@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import yaml
 from rich.table import Table
 from tqdm import tqdm
 
-from optimetal.cli.terminal import console, plain_table
-from optimetal.config.project import Project, read_project
+from optimetal.cli.project import study_project
+from optimetal.cli.terminal import console, duration, number, plain_table
+from optimetal.config.project import Project
 from optimetal.cost.calibrate import calibrate
 from optimetal.cost.estimate import CLASSES, START, Disk, Estimate, Job
 from optimetal.cost.machine import (
@@ -43,7 +43,7 @@ def run(
         OSError: If the configuration cannot be read.
     """
     torch.set_num_threads(THREADS)
-    project = _project(config)
+    project = study_project(config)
     workloads = Workloads(sample_crystals(project))
     machine, is_measured = _machine(project, workloads, measure, machine_part)
     estimate = Estimate(project, workloads, machine)
@@ -53,16 +53,6 @@ def run(
         console().print(json.dumps(_report(estimate, jobs, is_measured), indent=2), soft_wrap=True)
     else:
         _print(estimate, jobs, is_measured)
-
-
-def _project(config: Path) -> Project:
-    try:
-        content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"Expected YAML in {config}: {error}") from error
-    if not isinstance(content, dict) or "published" in content:
-        raise ValueError(f"Expected the configuration of a study that trains, {config} is none.")
-    return read_project(content)
 
 
 def _machine(
@@ -119,7 +109,7 @@ def _print(estimate: Estimate, parallel: int, is_measured: bool) -> None:
     for name, cost in estimate.studies.items():
         mark = "" if cost.is_known else " *"
         counts = (cost.trainings, cost.new, cost.trials)
-        table.add_row(name + mark, *map(_count_text, counts), _number(cost.new_hours))
+        table.add_row(name + mark, *map(_count_text, counts), number(cost.new_hours))
     out.print(table)
     out.print()
     queue = plain_table()
@@ -127,7 +117,7 @@ def _print(estimate: Estimate, parallel: int, is_measured: bool) -> None:
         queue.add_column(title, justify="left" if title.startswith("Length") else "right")
     for title, jobs in zip(_CLASSES, estimate.classes(), strict=True):
         if jobs:
-            queue.add_row(title, f"{len(jobs):,}", _number(_hours(jobs)))
+            queue.add_row(title, f"{len(jobs):,}", number(_hours(jobs)))
     out.print(queue)
     out.print()
     out.print(_facts(estimate, parallel, unit))
@@ -139,9 +129,9 @@ def _facts(estimate: Estimate, parallel: int, unit: str) -> Table:
     disk, longest = estimate.disk(parallel), estimate.longest
     at_a_time = f"{parallel} at a time" if parallel > 1 else "one after the other"
     facts = {
-        f"{unit} in all": f"{_number(estimate.hours)}, {len(estimate.jobs):,} jobs",
-        f"Until all are done, {at_a_time}": _duration(3600 * estimate.wall_hours(parallel)),
-        "Longest job": f"{_duration(longest.seconds)}, {longest.name}",
+        f"{unit} in all": f"{number(estimate.hours)}, {len(estimate.jobs):,} jobs",
+        f"Until all are done, {at_a_time}": duration(3600 * estimate.wall_hours(parallel)),
+        "Longest job": f"{duration(longest.seconds)}, {longest.name}",
         "Disk": f"{_size(disk.total)}: {_parts(disk)}",
     }
     table = plain_table()
@@ -183,23 +173,8 @@ def _count_text(count: int) -> str:
     return f"{count:,}" if count else ""
 
 
-def _number(value: float) -> str:
-    """Three digits, without an exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    """In the unit that suits: 40 s, 12 min, 3.5 h, 12 days."""
-    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{_number(seconds / size)} {unit}"
-    return f"{_number(seconds / 86400)} days"
-
-
 def _size(num_bytes: float) -> str:
-    return (
-        f"{_number(num_bytes / 1e9)} GB" if num_bytes >= 1e9 else f"{_number(num_bytes / 1e6)} MB"
-    )
+    return f"{number(num_bytes / 1e9)} GB" if num_bytes >= 1e9 else f"{number(num_bytes / 1e6)} MB"
 
 
 def _parts(disk: Disk) -> str:

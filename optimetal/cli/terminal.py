@@ -62,3 +62,16 @@ def plain_table() -> "Table":
     from rich.table import Table
 
     return Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
+
+
+def number(value: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that suits: 40 s, 12 min, 3.5 h, 12 days."""
+    for limit, size, unit in ((90, 1, "s"), (5400, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{number(seconds / size)} {unit}"
+    return f"{number(seconds / 86400)} days"

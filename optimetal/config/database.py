@@ -32,8 +32,8 @@ class DatabaseSettings(Settings):
     )
     download_folder: str = Field(
         default="data",
-        description="With a source on figshare: where it is downloaded and unpacked, in a folder named like the "
-        "source; not below the results, so that removing those keeps it.",
+        description="Where downloads go: a source on figshare, which is unpacked there too, in a folder named like "
+        "the source; lists of `splits` in published_splits. Not below the results, so that removing those keeps them.",
     )
     url: str = Field(
         default="https://api.figshare.com/v2",

@@ -6,7 +6,7 @@ figures.
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import (
     Field,
@@ -22,10 +22,11 @@ from pydantic import (
 from optimetal.config.architecture import Architecture
 from optimetal.config.base import Settings
 from optimetal.config.database import DatabaseSettings
+from optimetal.config.repository import URL
 from optimetal.config.study import StudySettings
 from optimetal.config.training import TrainingSettings
 from optimetal.config.variation import Network, with_choice
-from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_LAWS
+from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_GRID_LAWS, PUBLISHED_LAWS
 
 METRICS: Final = (
     "loss",
@@ -45,12 +46,30 @@ class ConfigurationError(ValueError):
 
 
 class SplitSettings(Settings):
-    """How the materials are split, by composition."""
+    """How the materials are split."""
 
-    ratios: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
-        default=(0.8, 0.1, 0.1), description="Shares of the unique formulas in train, val and test."
+    method: Literal["composition", "published"] = Field(
+        default="composition",
+        description="composition: all crystals of one formula go to the same split. published: as lists of identifiers "
+        "say, of which every crystal must be in one. The published data for learning (`database.source: figshare_ml`) "
+        "are split by the published lists already: nothing here has an effect.",
     )
-    seed: NonNegativeInt = Field(default=42, description="Seed of the shuffle. Published: 42.")
+    folder: str | None = Field(
+        default=None,
+        description="With method published: folder with such lists, train.txt, val.txt and test.txt (or .txt.gz), "
+        "one identifier per line; none: those of the published study are downloaded and must have the known SHA-256.",
+    )
+    url: str = Field(
+        default=URL,
+        description="With method published and no folder: address of the authors' repository, or of a mirror of it.",
+    )
+    ratios: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
+        default=(0.8, 0.1, 0.1),
+        description="With method composition: shares of the unique formulas in train, val and test.",
+    )
+    seed: NonNegativeInt = Field(
+        default=42, description="With method composition: seed of the shuffle. Published: 42."
+    )
 
     @field_validator("ratios")
     @classmethod
@@ -58,6 +77,15 @@ class SplitSettings(Settings):
         if abs(sum(ratios) - 1) > 1e-9:
             raise ValueError(f"ratios must sum to 1, got {sum(ratios):g}")
         return ratios
+
+    @model_validator(mode="after")
+    def _lists_are_used(self) -> "SplitSettings":
+        if self.folder is not None and self.method != "published":
+            raise ValueError(
+                f"`folder` holds lists of identifiers, which `method: {self.method}` does not use: set "
+                "`method: published` too"
+            )
+        return self
 
 
 class GraphSettings(Settings):
@@ -98,6 +126,28 @@ class ModelSettings(Settings):
         return self
 
 
+class PackingSettings(Settings):
+    """How many trainings one job does: networks that are small beside their device share it, and what is loaded."""
+
+    trainings: int = Field(ge=2, description="Trainings of a job, of one study.")
+    at_once: PositiveInt = Field(
+        default=1,
+        description="How many of them go on at the same time, on one GPU or with one core each; the outcome of each is "
+        "that of a job of its own.",
+    )
+    max_width: PositiveInt | None = Field(
+        default=None, description="Wider networks have a job each; none: all are packed."
+    )
+
+    @model_validator(mode="after")
+    def _as_many_as_there_are(self) -> "PackingSettings":
+        if self.at_once > self.trainings:
+            raise ValueError(
+                f"`at_once` must be at most `trainings`, got {self.at_once} and {self.trainings}"
+            )
+        return self
+
+
 class AblationSettings(Settings):
     """A search for architectures: the studies that it consists of, for its figures and its summary."""
 
@@ -132,7 +182,7 @@ class ScalingSettings(Settings):
 
     laws: tuple[str, ...] = Field(default=PUBLISHED_LAWS, description=f"Any of {', '.join(LAWS)}.")
     grid_laws: tuple[str, ...] = Field(
-        default=tuple(GRID_LAWS), description=f"Any of {', '.join(GRID_LAWS)}."
+        default=PUBLISHED_GRID_LAWS, description=f"Any of {', '.join(GRID_LAWS)}."
     )
     data_law: str | None = Field(
         default=None,
@@ -200,6 +250,9 @@ class Project(Settings):
     training: TrainingSettings = Field(
         default=TrainingSettings(), description="Training of all models, unless one says otherwise."
     )
+    packing: PackingSettings | None = Field(
+        default=None, description="Several trainings per job; none: each has its own."
+    )
     models: dict[str, ModelSettings] = Field(min_length=1, description="Name -> model.")
     studies: dict[str, StudySettings] = Field(min_length=1, description="Name -> trainings.")
     ablation: AblationSettings | None = Field(
@@ -265,7 +318,7 @@ class Project(Settings):
 
     @model_validator(mode="after")
     def _crystals_suffice(self) -> "Project":
-        if self.database.source != "surrogate":
+        if self.database.source != "surrogate" or self.splits.method == "published":
             return self  # their number is not known yet; a training that wants too many says so
         share, available = self.splits.ratios[0], self.database.surrogate.num_crystals
         for name, study in self.studies.items():

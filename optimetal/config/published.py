@@ -7,6 +7,7 @@ from pydantic import Field
 
 from optimetal.config.base import Settings
 from optimetal.config.project import ScalingSettings, StudySettings, validated
+from optimetal.config.repository import COMMIT, URL
 
 _MODELS: Final = ("2b_cgc", "2b_tc", "3b_tc")
 _SIZES: Final = (2500, 5000, 10_000, 20_000, 40_000, 80_000, 160_000)
@@ -40,11 +41,11 @@ class PublishedFiles(Settings):
         description="Folder with scaling_results.json, ablation/, other/ ...; none: they are downloaded.",
     )
     url: str = Field(
-        default="https://raw.githubusercontent.com/MaxGrossmann/optimetal",
+        default=URL,
         description="Without a folder: address of the authors' repository; <url>/<commit>/research/... are files.",
     )
     commit: str = Field(
-        default="fe1b44a72ef7c4d9ea6b684f46202e160737dd1b",
+        default=COMMIT,
         pattern="^[0-9a-f]{40}$",
         description="Without a folder: commit of that repository. Each file must have the known SHA-256.",
     )

@@ -39,3 +39,9 @@ class Run(Settings):
     def name(self) -> str:
         """Path below results/runs: equal settings of one model give equal names."""
         return f"{self.ensemble}_seed{self.seed}"
+
+    @property
+    def facts(self) -> dict[str, str | int | float]:
+        """What it says of itself while it lasts."""
+        sizes = {"num_train": self.num_train, "width": self.width, "seed": self.seed}
+        return {"model": self.model, **sizes, "learning_rate": self.training.learning_rate}

@@ -1,5 +1,6 @@
 """From studies to trainings: each training is declared once, whatever number of studies asks for it."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -85,6 +86,38 @@ class Plan:
         """Searches of a study by name, each with the training that its trials vary."""
         return study_searches(self.project, study, findings or Findings())
 
+    def packs(self, study: str, members: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
+        """Jobs that do several trainings of a study: name -> trainings by name; none without packing.
+
+        Each job has some of the small trainings and some of the large ones, so that all take about as long. A
+        training that an earlier study asks for is left to that.
+
+        Args:
+            study: The study.
+            members: Its trainings.
+        """
+        packing = self.project.packing
+        if packing is None:
+            return {}
+        own = {
+            name: run for name, run in members.items() if self.first_study.get(name, study) == study
+        }
+        widest = packing.max_width or math.inf
+        small = [name for name, run in own.items() if run.width <= widest]
+        number = math.ceil(len(small) / packing.trainings)
+        packs = [small[first::number] for first in range(number)]
+        packs += [[name] for name, run in own.items() if run.width > widest]
+        return {
+            f"{study}/{index:03d}": {name: own[name] for name in pack}
+            for index, pack in enumerate(packs)
+        }
+
+    @cached_property
+    def first_study(self) -> dict[str, str]:
+        """Training -> the first study that asks for it, of those that follow from no result."""
+        studies = reversed(self.members.items())
+        return {name: study for study, runs in studies for name in runs}
+
     def settings(self, study: str) -> list[str]:
         """Paths of the settings in which the networks of a study may differ: its own, and those it takes over."""
         own = self.project.studies[study]
@@ -105,10 +138,6 @@ class Plan:
         models = self.project.studies[own.learning_rate_from].models
         widths = {model: self.project.models[model].reference_width for model in models}
         return {"study": own.learning_rate_from, "reference_widths": widths, "models": own.models}
-
-    def label(self, study: str) -> str:
-        """Name of a study in figures and tables."""
-        return self.project.studies[study].label or study.replace("_", " ").capitalize()
 
     def start(self, study: str) -> dict[str, Any]:
         """The settings that a study varies, as its first model has them."""
@@ -162,6 +191,33 @@ class ScalingPlan:
         settings = self.studies[study]
         along_settings = settings.fit in ("num_params", "grid") and not settings.widths
         return [] if along_settings else settings.axes
+
+    def size_study(self, study: str) -> str | None:
+        """Study whose law L(N) says what the sizes of the networks of a study are worth by themselves.
+
+        It varies the width of the same models with as many crystals; None where there is none, or where the study
+        varies anything but numbers.
+        """
+        own = self.studies[study]
+        varied = [value for values in own.vary.values() for value in values]
+        if own.widths or not all(isinstance(value, int | float) for value in varied):
+            return None
+        return next(
+            (
+                name
+                for name, other in self.studies.items()
+                if other.fit == "num_params"
+                and other.widths
+                and not other.vary
+                and set(own.models) <= set(other.models)
+                and own.num_train == other.num_train
+            ),
+            None,
+        )
+
+    def label(self, study: str) -> str:
+        """Name of a study in figures and tables."""
+        return self.studies[study].label or study.replace("_", " ").capitalize()
 
     def with_settings(self) -> list[str]:
         """Studies that vary settings or take over those of others."""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -29,7 +29,9 @@ _INSTEAD: Final = {
     "architecture.type": "declare another model",
 }
 _LONGEST_NAME: Final = 120
-"""Longer names of variants are cut to types and a hash: file names end at 255 characters."""
+"""Longer names of variants are shortened: file names end at 255 characters."""
+_LONGEST_SHORT_NAME: Final = 80
+"""Longer ones than this still are cut to types and a hash."""
 
 _ARCHITECTURE: Final = TypeAdapter(Architecture)
 
@@ -108,7 +110,8 @@ def variant(network: Network, own: Network, varied: Iterable[str]) -> str:
     """Name of what differs from the model's own settings; "" where nothing does.
 
     It depends on the differences alone, so other studies never change it. The learning rate is left out, since the
-    name of every training has it.
+    name of every training has it. A long name, as of combinations, has types in place of settings and initials in place
+    of words, such as "bessel.nb64_gatv2.h8.hm4_set2set.ps2"; where that is long, too, types and a hash.
 
     Args:
         network: With the varied settings.
@@ -123,6 +126,9 @@ def variant(network: Network, own: Network, varied: Iterable[str]) -> str:
     name = "_".join(path.partition(".")[2] + _named(value) for path, value in different.items())
     if len(name) <= _LONGEST_NAME:
         return name
+    short = "_".join(_short(network, path, value) for path, value in different.items())
+    if len(short) <= _LONGEST_SHORT_NAME:
+        return short
     kinds = [value.type for value in different.values() if hasattr(value, "type")]
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]
     return "-".join([*dict.fromkeys(kinds), digest])
@@ -182,6 +188,51 @@ def _named(value: Any) -> str:
             f".{getattr(value, 'type', '')}",
             *(f".{key}{_text(entry)}" for key, entry in entries.items()),
         ]
+    )
+
+
+def _short(network: Network, path: str, value: Any) -> str:
+    """The same in few letters; different settings or values never share them."""
+    if not isinstance(value, BaseModel):
+        return _initials_of(network, path) + _text(value)
+    kind = getattr(value, "type", "")
+    known_by_type = _places_for(kind, network.architecture) == 1
+    details = [
+        _initials(key, type(value).model_fields) + _text(entry)
+        for key, entry in value.model_dump(exclude={"type"}, exclude_defaults=True).items()
+    ]
+    place = "" if known_by_type else _initials_of(network, path)
+    return ".".join(filter(None, [place, kind, *details]))
+
+
+def _initials_of(network: Network, path: str) -> str:
+    """The keys of a path after the first, each as its initials."""
+    part, *keys = path.split(".")
+    section: Any = getattr(network, part)
+    beside = [key for settings in network for key in type(settings).model_fields]
+    words = []
+    for key in keys:
+        words.append(_initials(key, beside))
+        section = getattr(section, key)
+        beside = list(type(section).model_fields) if isinstance(section, BaseModel) else []
+    return ".".join(words)
+
+
+def _initials(key: str, beside: Iterable[str]) -> str:
+    """Initials of the words of a key, or all of it where another key beside it has the same."""
+    initials = ["".join(word[0] for word in name.split("_")) for name in (key, *beside)]
+    return initials[0] if initials.count(initials[0]) == 2 else key  # its own, twice
+
+
+def _places_for(kind: str, architecture: BaseModel) -> int:
+    """How many keys of an architecture may hold a section of this type."""
+    sections = [
+        [getattr(section, "model_fields", {}) for section in get_args(field.annotation)]
+        for field in type(architecture).model_fields.values()
+    ]
+    return sum(
+        any("type" in fields and fields["type"].default == kind for fields in possible)
+        for possible in sections
     )
 
 

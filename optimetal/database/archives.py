@@ -105,13 +105,13 @@ def unpack(files: Sequence[Path], folder: Path, place: Place) -> int:
 
 
 def _unpack_one(file: Path, folder: Path, place: Place) -> int:
-    left_out, written = 0, 0
+    left_out, written = [], 0
     root = PurePosixPath(_stem(file.name)) if is_archive(file.name) else PurePosixPath()
     try:
         for member in tqdm(_members(file), file.name, disable=None):
             where = place(root / member.name)
             if where is None:
-                left_out += 1
+                left_out.append(member.name)
                 continue
             _write(member, folder / where, file)
             written += 1
@@ -119,7 +119,8 @@ def _unpack_one(file: Path, folder: Path, place: Place) -> int:
         raise ArchiveError(
             f"{file} is damaged: {error}; remove it and download it again"
         ) from error
-    logger.info("%s: %d files unpacked, %d left out", file.name, written, left_out)
+    names = f": {', '.join(left_out[:5])}{' ...' * (len(left_out) > 5)}" if left_out else ""
+    logger.info("%s: %d files unpacked, %d left out%s", file.name, written, len(left_out), names)
     return written
 
 

@@ -18,14 +18,8 @@ from typing import Final
 
 from tqdm import tqdm
 
-from optimetal.database.entries import (
-    BadEntry,
-    EntryError,
-    EntryFile,
-    Record,
-    entry_folders,
-    read_entry,
-)
+from optimetal.database.entries import BadEntry, EntryError, Record, read_entry
+from optimetal.database.folders import EntryFile, entry_folders
 from optimetal.database.quarantine import Quarantine
 from optimetal.database.store import FORMAT, CrystalStore, write_records
 from optimetal.files import write_text
@@ -65,6 +59,10 @@ def compress(
     """
     folders = entry_folders(folder)
     num_entries = sum(map(len, folders.values()))
+    if not num_entries:
+        raise FileNotFoundError(
+            f"expected folders database_*/ with JSON entries in {folder}, found none: check `database.folder`"
+        )
     place = Path(records_file).with_suffix(".parts")
     with (
         Quarantine(quarantine_file, max_bad_share * num_entries) as quarantine,

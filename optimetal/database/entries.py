@@ -7,13 +7,12 @@ never ends a database run.
 
 import gc
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -82,37 +81,6 @@ class BadEntry:
     detail: str
 
 
-class EntryFile(NamedTuple):
-    """A JSON file; while size and time stay, so does its content."""
-
-    name: str
-    size: int
-    """Bytes."""
-    modified: int
-    """Time of the last change, ns."""
-
-
-def entry_folders(folder: str | Path) -> dict[Path, list[EntryFile]]:
-    """All ``database_*`` folders below a folder and the files of each, both by name.
-
-    Raises:
-        FileNotFoundError: If the folder, or any entry in it, is missing.
-    """
-    folders = {path: _entry_files(path) for path in sorted(Path(folder).glob("database_*/"))}
-    if not any(folders.values()):
-        raise FileNotFoundError(
-            f"Expected folders database_*/ with JSON entries in {folder}, found none: check `database.folder`."
-        )
-    return folders
-
-
-def _entry_files(folder: Path) -> list[EntryFile]:
-    with os.scandir(folder) as items:
-        # a name that begins with a dot is an unfinished file of a killed process
-        found = [(i.name, i.stat()) for i in items if i.name.endswith(".json") and i.name[0] != "."]
-    return sorted(EntryFile(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-
-
 def read_entry(path: str | Path) -> Record:
     """Decode one entry, in a third of the time that pymatgen's own reading takes.
 
@@ -163,7 +131,7 @@ def _record(content: dict[str, Any]) -> Record:
         eps_inter=_mean_spectrum(data),
         source=SURROGATE if data.get("is_dft") is False else AB_INITIO,
     )
-    _check_geometry(record)
+    check_geometry(record)
     return record
 
 
@@ -182,8 +150,12 @@ def _identifier(mat_id: Any) -> str:
     return mat_id
 
 
-def _check_geometry(record: Record) -> None:
-    """What no graph can be made of would end the run later."""
+def check_geometry(record: Record) -> None:
+    """Refuse a crystal that no graph can be made of, which would end the run later.
+
+    Raises:
+        EntryError: If atoms coincide, the cell has no volume, or an element is heavier than Bi.
+    """
     try:
         crystal_edges(record.lattice, record.atomic_numbers, record.positions, NEAR)
     except ValueError as error:

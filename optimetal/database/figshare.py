@@ -4,12 +4,15 @@ Of a download folder, ``lock.json`` says which contents it holds; ``<article>/``
 are on figshare, and what is unpacked from them lies beside.
 """
 
+import errno
 import json
 import logging
+import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -214,7 +217,10 @@ def unpack_source(source: str, folder: Path) -> int:
             f"expected the downloaded {', '.join(absent)}: run `download` again"
         )
     target = folder / SOURCES[source].folder
-    number = unpack([path for path, _ in files], target, SOURCES[source].place)
+    with _room_in(folder):
+        number = unpack([path for path, _ in files], target, SOURCES[source].place)
+    if note := SOURCES[source].note:
+        logger.info("what was left out stays packed: %s", note)
     logger.info("%d files in %s; the archives beside it may be removed", number, target)
     return number
 
@@ -337,5 +343,19 @@ def _fetch(
 ) -> None:
     # figshare's download addresses are at times closed to programs when its interface is not
     addresses = dict.fromkeys([file.address, f"{url}/file/download/{file.id}"])
-    client.fetch([*addresses], path, file.size, file.md5, report)
+    with _room_in(path.parent):
+        client.fetch([*addresses], path, file.size, file.md5, report)
     logger.info("%s: %d bytes, MD5 %s", path, file.size, file.md5)
+
+
+@contextmanager
+def _room_in(folder: Path) -> Iterator[None]:
+    """Say what to do where a disk, or someone's share of it, got full in spite of the check beforehand."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        advice = "make room and start again, or set `database.download_folder` to a larger disk"
+        text = f"{os.strerror(error.errno)}: {advice}"
+        raise OSError(error.errno, text, str(folder)) from error

@@ -15,11 +15,18 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from optimetal.database.entries import AB_INITIO, BadEntry, EntryError, Record
+from optimetal.database.entries import (
+    AB_INITIO,
+    LARGEST,
+    BadEntry,
+    EntryError,
+    Record,
+    check_geometry,
+)
 from optimetal.database.quarantine import Quarantine
 from optimetal.database.splits import SPLITS
 from optimetal.database.store import write_records
-from optimetal.database.validate import PUBLISHED_SPLITS, check_published
+from optimetal.database.validate import PUBLISHED_SPLITS, check_published, deviations
 from optimetal.files import whole_file
 from optimetal.optics.grid import NUM_ENERGIES
 
@@ -100,6 +107,18 @@ def import_published(
         table.to_csv(temporary, index=False)
 
 
+def planned_faults(folder: str | Path, allow_partial: bool) -> list[str]:
+    """What is not acceptable in published files that are there while a run is planned."""
+    files = {name: Path(folder, f"{name}.h5") for name in SPLITS}
+    if not all(file.is_file() for file in files.values()):
+        return []
+    try:
+        sizes = {name: _num_groups(file) for name, file in files.items()}
+    except ValueError as error:
+        return [str(error)]
+    return deviations(sizes, PUBLISHED_SPLITS).faults(allow_partial)
+
+
 def _noted(records: Iterable[Record], rows: list[tuple[str, str]]) -> Iterator[Record]:
     for record in records:
         rows.append((record.mat_id, record.composition))
@@ -136,7 +155,7 @@ def _record(file: Any, name: str, source: str) -> Record:
     if (mat_id := _text(group, "mat_id")) != name:
         raise EntryError("wrong mat_id", f"expected that of the group, got {mat_id!r}")
     atomic_numbers = _atomic_numbers(group)
-    return Record(
+    record = Record(
         mat_id=mat_id,
         composition=_text(group, "composition"),
         e_above_hull=float(_numbers(group, "e_above_hull", "iuf", ())),
@@ -147,6 +166,8 @@ def _record(file: Any, name: str, source: str) -> Record:
         eps_inter=_numbers(group, "eps", "c", (NUM_ENERGIES,)).astype(np.complex64),
         source=source,
     )
+    check_geometry(record)
+    return record
 
 
 def _item(parent: Any, key: str, kind: type) -> Any:
@@ -194,8 +215,10 @@ def _numbers(group: Any, key: str, kinds: str, shape: tuple[int, ...]) -> np.nda
     if dataset.dtype.kind not in kinds:
         raise EntryError("malformed", f"expected numbers for {key}, got {dataset.dtype}")
     value = np.asarray(_value(dataset))
-    if not np.isfinite(value).all():
-        raise EntryError("not finite", f"{key} has NaN or infinite entries")
+    if not (np.abs(value) <= LARGEST).all():
+        raise EntryError(
+            "not finite", f"{key} has NaN or infinite entries, or some above {LARGEST:.1g}"
+        )
     return value
 
 

@@ -1,6 +1,7 @@
 """What had to be left out of a database: collected, counted and written to a table."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,12 @@ class Quarantine:
         table["count"] = table.groupby("reason")["file"].transform("size")  # with this reason
         with whole_file(self.path) as temporary:
             table.to_csv(temporary, index=False)
-        logger.info("quarantined: %s", table["reason"].value_counts().to_dict() or "none")
+        logger.info("quarantined: %s", self._reasons() or "none")
+
+    def _reasons(self) -> str:
+        """How many are bad for each reason, the most frequent first."""
+        counts = Counter(bad.reason for bad in self.bad).most_common()
+        return ", ".join(f"{count} {reason}" for reason, count in counts)
 
     def good(self, outcomes: Iterable[Record | BadEntry]) -> Iterator[Record]:
         """The records among the outcomes.
@@ -49,7 +55,7 @@ class Quarantine:
             logger.warning("%s is left out (%s: %s)", outcome.file, outcome.reason, outcome.detail)
             if len(self.bad) > self.max_bad:
                 raise ValueError(
-                    f"{len(self.bad)} entries are bad, {self.max_bad:g} are allowed (`database.max_bad_share` of "
-                    f"all); the last one is {outcome.file} ({outcome.reason}: {outcome.detail}). All are named in the "
-                    "log: mend or remove them, or raise the share."
+                    f"At least {len(self.bad)} entries are bad ({self._reasons()}), {self.max_bad:g} are allowed "
+                    f"(`database.max_bad_share` of all); the last one seen is {outcome.file} ({outcome.reason}: "
+                    f"{outcome.detail}), all are in {self.path}: mend or remove them, or raise the share."
                 )

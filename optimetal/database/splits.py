@@ -1,6 +1,5 @@
 """Who is trained on and who is tested on: splits by composition and training subsets."""
 
-import gzip
 import logging
 import random
 from collections.abc import Mapping, Sequence
@@ -11,12 +10,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from optimetal.database.lists import SPLITS, read_lists
 from optimetal.database.store import CrystalStore, write_records
 from optimetal.files import whole_file
 
 logger = logging.getLogger(__name__)
-
-SPLITS: Final = ("train", "val", "test")
 
 SUBSET_SEED: Final = 42
 """Subsets are the same for all runs, whatever the seed of a training."""
@@ -51,32 +49,6 @@ def split_by_composition(
     return dict(zip(SPLITS, members, strict=True))
 
 
-def read_lists(folder: str | Path) -> dict[str, list[str]]:
-    """Published lists of identifiers: ``train.txt``, ``val.txt`` and ``test.txt``, or these with ``.gz``.
-
-    Raises:
-        FileNotFoundError: If a list is missing.
-        ValueError: If an identifier is in the lists twice.
-    """
-    lists = {name: _read_list(Path(folder, f"{name}.txt")) for name in SPLITS}
-    total = sum(map(len, lists.values()))
-    if total != (different := len(set().union(*lists.values()))):
-        raise ValueError(
-            f"Expected lists without repetition in {folder}, got {different} different names among {total}."
-        )
-    return lists
-
-
-def _read_list(path: Path) -> list[str]:
-    packed = path.with_name(path.name + ".gz")
-    if path.exists():
-        return path.read_text().split()
-    if packed.exists():
-        with gzip.open(packed, "rt") as file:
-            return file.read().split()
-    raise FileNotFoundError(f"Expected a published list of identifiers at {path} or {packed.name}.")
-
-
 def split_by_lists(
     mat_ids: Sequence[str], lists: Mapping[str, Sequence[str]]
 ) -> dict[str, np.ndarray]:
@@ -92,8 +64,8 @@ def split_by_lists(
     split_of = {mat_id: name for name, listed in lists.items() for mat_id in listed}
     if unlisted := [mat_id for mat_id in mat_ids if mat_id not in split_of]:
         raise ValueError(
-            f"Expected materials of the published lists, got {len(unlisted)} others such as {unlisted[0]}: split this "
-            "database by composition."
+            f"Expected materials of the lists, got {len(unlisted)} others such as {unlisted[0]}: add them to lists of "
+            "your own (`splits.folder`), or split by composition (`splits.method`)."
         )
     splits = np.array([split_of[mat_id] for mat_id in mat_ids])
     members = {name: np.flatnonzero(splits == name) for name in lists}
@@ -141,7 +113,8 @@ def split_records(
         table_file: CSV to write: mat_id, composition and split of each crystal.
         ratios: Shares of the unique formulas in train, val and test.
         seed: Seed of the shuffle.
-        lists: Folder with the published lists (:func:`read_lists`), which then decide instead.
+        lists: Folder with lists of identifiers (:func:`optimetal.database.lists.read_lists`), which
+            then decide instead.
 
     Raises:
         ValueError: If a split would be empty, or a material is in none of the lists.

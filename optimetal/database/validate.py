@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Final
 
 import pandas as pd
 
+from optimetal.database.folders import entry_folders
 from optimetal.files import whole_file
 
 logger = logging.getLogger(__name__)
@@ -60,28 +60,13 @@ def take_inventory(folder: str | Path) -> Inventory:
     Raises:
         FileNotFoundError: If there is no such folder.
     """
-    try:
-        with os.scandir(folder) as items:
-            parts = sorted(i.name for i in items if i.name.startswith("database_") and i.is_dir())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise FileNotFoundError(
-            f"expected a folder with the database at {folder}, found none: check `database.folder`"
-        ) from error
     digest = hashlib.blake2b(digest_size=16)
     counts = {}
-    for part in parts:
-        entries = _entries(Path(folder, part))
-        counts[part] = len(entries)
-        digest.update("\n".join([part, *entries, ""]).encode())
+    for part, files in entry_folders(folder).items():
+        counts[part.name] = len(files)
+        lines = (f"{file.name}\t{file.size}\t{file.modified}" for file in files)
+        digest.update("\n".join([part.name, *lines, ""]).encode())
     return Inventory(counts, digest.hexdigest())
-
-
-def _entries(folder: Path) -> list[str]:
-    """One line per entry: name, size, time."""
-    with os.scandir(folder) as items:
-        # a name that begins with a dot is an unfinished file
-        stats = [(i.name, i.stat()) for i in items if i.name.endswith(".json") and i.name[0] != "."]
-    return sorted(f"{name}\t{stat.st_size}\t{stat.st_mtime_ns}" for name, stat in stats)
 
 
 @dataclass(frozen=True)
@@ -105,8 +90,8 @@ def deviations(
     """Compare the number of entries of each part with what is expected."""
     lacking, surplus = [], []
     for part, count in expected.items():
-        found = counts.get(part, 0)
-        if not found:
+        found = counts.get(part)
+        if found is None:
             lacking.append(f"{part} is missing ({count} entries)")
         elif found < count:
             lacking.append(f"{part} has {found} of {count} entries")

@@ -13,7 +13,7 @@ from jaxtyping import Complex, Float
 from numpy.typing import NDArray
 from pymatgen.core import Structure
 
-from optimetal.inference.preparation import call_spglib
+from optimetal.inference.preparation import spglib_cell
 from optimetal.optics.color import lab_to_hex, lab_to_srgb, material_lab
 from optimetal.optics.constants import EPS0_OVER_HBAR, HC
 from optimetal.optics.drude import BROADENING, total_dielectric
@@ -25,6 +25,7 @@ from optimetal.optics.response import (
     refractive_index,
 )
 from optimetal.optics.sum_rules import f_sum, kramers_kronig_residual
+from optimetal.symmetry import SymmetryError, call_spglib
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,8 +136,11 @@ class Prediction:
     @cached_property
     def space_group(self) -> str:
         """Symbol and number, such as "Fm-3m (225)", up to 0.01 Å; "unknown" if not found."""
-        found = call_spglib(spglib.get_spacegroup, self.structure, _SYMMETRY_TOLERANCE)
-        return found or "unknown"
+        cell = spglib_cell(self.structure)
+        try:
+            return call_spglib(spglib.get_spacegroup, cell, symprec=_SYMMETRY_TOLERANCE)
+        except SymmetryError:
+            return "unknown"
 
     # What the networks predict
 

@@ -3,10 +3,8 @@
 Nothing here needs a network, so that many processes can prepare structures side by side.
 """
 
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +14,7 @@ from pymatgen.core import DummySpecies, Element, IStructure, Lattice, Structure
 from optimetal.graphs.neighbours import MAX_ATOMIC_NUMBER, CrystalGraph, crystal_graph
 from optimetal.graphs.quotient import quotient_graph
 from optimetal.inference.domain import DOMAIN_TITLES, Domain, domain_warnings
+from optimetal.symmetry import SymmetryError, call_spglib
 
 TOLERANCE: Final = 1e-4
 """Lengths (Å) and cosines count as equal up to this difference, as in the graphs of the studies."""
@@ -127,26 +126,24 @@ def primitive_cell(structure: Structure) -> Structure:
     _, amounts = np.unique(structure.atomic_numbers, return_counts=True)
     if np.gcd.reduce(amounts) == 1:  # such atoms fill no two equal cells, which saves the search
         return structure
-    find = partial(spglib.standardize_cell, to_primitive=True, no_idealize=True)
-    found = call_spglib(find, structure, TOLERANCE)
-    if found is None or len(found[2]) >= len(structure):
+    try:
+        lattice, positions, numbers = call_spglib(
+            spglib.standardize_cell,
+            spglib_cell(structure),
+            to_primitive=True,
+            no_idealize=True,
+            symprec=TOLERANCE,
+        )
+    except SymmetryError:
         return structure
-    lattice, positions, numbers = found
+    if len(numbers) >= len(structure):
+        return structure
     return Structure(lattice, _elements(numbers), positions)
 
 
-def call_spglib(function: Callable[..., Any], structure: Structure, tolerance: float) -> Any:
-    """What a function of spglib finds up to a tolerance (Å); None where it fails.
-
-    Its versions report failure by None, with a deprecation at every call, or by an exception.
-    """
-    cell = structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            return function(cell, symprec=tolerance)
-        except getattr(spglib, "SpglibError", ()):
-            return None
+def spglib_cell(structure: Structure) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Lattice (rows, Å), fractional positions and atomic numbers: what spglib works with."""
+    return structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers
 
 
 def _elements(atomic_numbers: Iterable[int]) -> list[Element]:

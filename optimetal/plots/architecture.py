@@ -1,6 +1,6 @@
 """Figures of the studies of architectures: kinds of layers, residual block, width of the spectrum head."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import matplotlib.pyplot as plt
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from optimetal.plots.labels import label, model_looks, sequence_colors
 from optimetal.plots.style import add_source_note, figure_size
 from optimetal.scaling.ablation import Parts, improvements, start_of, type_label
-from optimetal.scaling.fits import Fit
 
 _COLORS: Final = ("#000000", "#E69F00", "#0072B2", "#009E73")
 _MARKERS: Final = ("o", "s", "^", "D")
@@ -183,7 +182,7 @@ def loss_over_layers(measured: pd.DataFrame, ax: Axes, *, source_note: str | Non
 
 def loss_over_spectra_width(
     measured: pd.DataFrame,
-    law: Fit,
+    laws: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]],
     ax: Axes,
     *,
     source_note: str | None = None,
@@ -193,17 +192,16 @@ def loss_over_spectra_width(
     Args:
         measured: Points of ``optimetal.scaling.fits.points`` of one model, with a column
             ``spectra_multiplier`` (width of the head over hidden width).
-        law: Law of the parameter scaling of this model, drawn at the N of each point.
+        laws: Label -> law of the parameter scaling of this model, L(N), drawn at the N of each point.
         ax: Axes to draw on.
         source_note: Where the data come from.
     """
     line = measured.sort_values("spectra_multiplier")
     (look,) = model_looks(line["model"]).values()
-    x = line["spectra_multiplier"].to_numpy(float)
+    x, num_params = (line[name].to_numpy(float) for name in ("spectra_multiplier", "num_params"))
     _errorbar(ax, x, line, look.color, look.marker, line["label"].iloc[0])
-    if law.converged:
-        predicted = law.predict(line["num_params"])
-        ax.plot(x, predicted, "--", color="0.35", label="$L(N)$ of the parameter scaling")
+    for (name, law), style in zip(laws.items(), ("--", ":"), strict=False):
+        ax.plot(x, law(num_params), style, color="0.35", label=name)
     ax.set(xscale="log", xlabel=label("spectra_multiplier"), ylabel=label("val_loss"))
     ax.xaxis.set_major_locator(ticker.FixedLocator(list(x)))
     ax.xaxis.set_major_formatter(ticker.FormatStrFormatter("%d"))

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator, StrMethodFormatter
 from numpy.typing import ArrayLike
 
 from optimetal.plots.labels import label
@@ -92,11 +93,7 @@ def draw_periodic_table(
     ax.text(2.5, 6.7, "57–71", ha="center", va="center", fontsize=5, color="0.4")
     ax.set(xlim=(-0.05, 18.05), ylim=(7.75, -0.05), aspect="equal")
     ax.set_axis_off()
-    scale = ScalarMappable(norm, colormap)
-    inset = ax.inset_axes((3.2 / 18.1, 0.87, 7.6 / 18.1, 0.03))
-    bar = ax.figure.colorbar(scale, cax=inset, orientation="horizontal")
-    bar.set_label(f"Materials that contain the element, of {num_materials:,}", fontsize=6.5)
-    bar.ax.tick_params(labelsize=6)
+    _draw_scale(ax, ScalarMappable(norm, colormap), num_materials)
     add_source_note(ax, source_note)
     return ax
 
@@ -133,6 +130,23 @@ def draw_atoms_per_cell(
     ax.legend(loc="best")
     add_source_note(ax, source_note)
     return ax
+
+
+def _draw_scale(ax: Axes, scale: ScalarMappable, num_materials: int) -> None:
+    """Colour bar in the gap of the table's first rows."""
+    inset = ax.inset_axes((3.2 / 18.1, 0.87, 7.6 / 18.1, 0.03))
+    low, high = scale.get_clim()
+    bar = ax.figure.colorbar(
+        scale,
+        cax=inset,
+        orientation="horizontal",
+        # whole numbers rather than powers of ten, of which a small table has one at most
+        ticks=LogLocator(subs=(1,) if high > 300 * low else (1, 2, 5)),
+        format=StrMethodFormatter("{x:,g}"),
+    )
+    bar.minorticks_off()
+    bar.set_label(f"Materials that contain the element, of {num_materials:,}", fontsize=6.5)
+    bar.ax.tick_params(labelsize=6)
 
 
 def _draw_cell(

@@ -70,6 +70,7 @@ QUANTITIES: Final[dict[str, Quantity]] = {
     "lr_exponent": Quantity("Learning-rate exponent $\\gamma$"),
     "num_layers": Quantity("Message-passing layers"),
     "spectra_multiplier": Quantity("Spectra width / hidden width"),
+    "spectra_dim": Quantity("Width of the spectrum head"),
     "seconds": Quantity("Training time", "s"),
     "hours": Quantity("Cost of a training", "h"),
     "compute": Quantity("Compute $N D \\times$ epochs"),

@@ -1,6 +1,6 @@
 """Loss over any setting that a study varied."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +11,14 @@ from numpy.typing import NDArray
 
 from optimetal.plots.labels import label, model_looks, sequence_colors
 from optimetal.plots.style import add_source_note
+from optimetal.scaling.fits import Fit
 from optimetal.scaling.settings import SIZES, combination_label, format_value, setting_name
 
-_QUANTITIES: Final = {"learning_rate": "lr", "num_layers": "num_layers"}
+_QUANTITIES: Final = {
+    "learning_rate": "lr",
+    "num_layers": "num_layers",
+    "spectra_dim": "spectra_dim",
+}
 """Settings that are labelled as quantities of other figures."""
 _MOST_NAMED: Final = 12
 """Lines that a legend names; of more, their colours tell the order alone."""
@@ -26,27 +31,37 @@ def loss_over_setting(
     *,
     path: str,
     others: Sequence[str] = (),
+    laws: Mapping[str, Fit] | None = None,
     source_note: str | None = None,
 ) -> Axes:
     """Loss over one setting: a line per model, size and combination of the other varied settings.
 
     Bars are the standard deviation over the seeds. Numbers stand on a linear axis where their steps are equal, on a
-    logarithmic one where their ratios are more so; anything else is a category, the best on top.
+    logarithmic one where their ratios are more so; anything else is a category, the best on top. Where a number changes
+    the size of a network, a dashed line is what that size gives by itself.
 
     Args:
         table: Of ``optimetal.scaling.settings.settings_table``.
         ax: Axes to draw on.
         path: The setting.
         others: The other varied settings.
+        laws: Model -> its law L(N) of the parameter scaling.
         source_note: Where the data come from.
     """
     if not is_numeric(table[path]):
         return _by_category(table, ax, path, others, source_note)
+    is_compared = False
     for name, look, line in _lines(table, others):
         bars = ax.errorbar(
             line[path], line["val_loss"], line["val_loss_std"], **look, **_THIN, linestyle="-"
         )
         bars[0].set_label(name)
+        law = (laws or {}).get(str(line["model"].iloc[0]))
+        if law is not None and len(set(line["num_params"])) > 1:
+            ax.plot(line[path], law.predict(line["num_params"]), "--", color=look["color"], lw=0.8)
+            is_compared = True
+    if is_compared:
+        ax.plot([], "--", color="0.35", lw=0.8, label="$L(N)$ of the parameter scaling")
     ax.set(xlabel=_axis_label(path), ylabel=label("val_loss"))
     _scale(ax, np.unique(table[path].to_numpy(float)))
     _finish(ax, source_note)

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from optimetal.scaling.fits import VARIABLES, Axis, Fit, fit_points, points
-from optimetal.scaling.laws import GRID_LAWS, PUBLISHED_LAWS, Law, get_law
+from optimetal.scaling.laws import PUBLISHED_GRID_LAWS, PUBLISHED_LAWS, Law, get_law
 
 
 def bootstrap_intervals(
@@ -106,7 +106,7 @@ def hold_out_largest(
         ValueError: See ``fits.points``.
     """
     if laws is None:
-        laws = GRID_LAWS if x == "grid" else PUBLISHED_LAWS
+        laws = PUBLISHED_GRID_LAWS if x == "grid" else PUBLISHED_LAWS
     measured = points(runs, x)
     return pd.concat(
         [

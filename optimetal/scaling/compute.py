@@ -10,7 +10,8 @@ cost lowers the loss by the same amount, whether it is spent on parameters or on
 .. math:: -\frac{\partial L}{\partial \ln N} = -s \frac{\partial L}{\partial \ln D}, \qquad
           s = \frac{\partial \ln t}{\partial \ln N} = \frac{c N}{t_0 + c N}
 
-(the efficient frontier of Kaplan et al., arXiv 2001.08361, and Hoffmann et al., 2203.15556, where t_0 = 0). All
+(the efficient frontier of Kaplan et al., arXiv 2001.08361, and Hoffmann et al., 2203.15556, where t_0 = 0). The lowest
+loss for a cost lies on it, too, where t equals that cost. All
 intervals come from a bootstrap over the seeds, see :mod:`optimetal.scaling.bootstrap`: they know nothing of how wrong
 the form of the law is, which the difference between two laws shows better.
 """
@@ -34,6 +35,8 @@ Array = NDArray[np.float64]
 _LARGEST: Final = 1e50
 """A size above it counts as infinite."""
 _BISECTIONS: Final = 64
+FURTHEST: Final = 10.0
+"""For a cost, no network is named whose size lies further outside the measured ones than by this factor."""
 
 
 class Estimate(NamedTuple):
@@ -278,6 +281,18 @@ class Planner:
         """D at which the optimal network reaches a loss, (..., 1 + draws)."""
         return _size(lambda d: self.fit.loss(self.optimal_params(d), d), self.fit, loss)
 
+    def affordable_crystals(self, cost: float) -> Array:
+        """D at which a training of the optimal network has this cost, (1 + draws,).
+
+        Each draw has a run time of its own, from the scatter of the measured ones.
+        """
+        spent = cost / self._scatter
+
+        def left(num_train: Array) -> Array:
+            return spent - self.cost(self.optimal_params(num_train), num_train, self.epochs)
+
+        return _crossing(left, spent.shape)
+
     def frontier(self, num_train: Sequence[float]) -> pd.DataFrame:
         """The optimal network for each number of crystals.
 
@@ -320,15 +335,56 @@ class Planner:
             rows.append(row | {"remark": self._remark(num_params[0], num_train[0], num_train[1:])})
         return self._table(rows)
 
+    def for_cost(self, costs: Sequence[float]) -> pd.DataFrame:
+        """The lowest loss that one training of each cost can reach, and the network that reaches it.
+
+        Args:
+            costs: Costs to spend, in hours or, without run times, as N D epochs; see ``cost.quantity``.
+
+        Returns:
+            One row for each: ``model``, ``label``, ``law``, ``hours`` or ``compute``; ``loss``, ``num_train``,
+            ``num_params`` and ``width``, each with ``_low`` and ``_high`` (95 %, with the scatter of run times);
+            ``remark``. Nothing but the remark is said where a size lies outside the measured ones by more than
+            ``FURTHEST``: there the law is a guess.
+        """
+        rows = []
+        for cost in costs:
+            num_train = self.affordable_crystals(cost)
+            num_params = self.optimal_params(num_train)
+            columns = self._columns(num_params, num_train) | _limits("num_train", num_train)
+            answer = {
+                f"{name}{limit}": columns[f"{name}{limit}"]
+                for name in ("loss", "num_train", "num_params", "width")
+                for limit in ("", "_low", "_high")
+            }
+            remark = self._remark(num_params[0], num_train[0])
+            if self._is_far(num_params[0], num_train[0]):
+                answer = dict.fromkeys(answer, np.nan)
+                remark = f"not answered, too far from the measured sizes: {remark}"
+            rows.append({self.cost.quantity: cost, **answer, "remark": remark})
+        return self._table(rows)
+
+    @property
+    def _scatter(self) -> Array:
+        """Run times of the draws over those of the cost model; 1 for the estimate."""
+        return np.exp(self.cost.scatter * _normal(self.fit.parameters.shape[1]))
+
     def _columns(self, num_params: Array, num_train: ArrayLike) -> dict[str, float]:
-        scatter = np.exp(self.cost.scatter * _normal(num_params.size))
         cost = self.cost(num_params, num_train, self.epochs)
         return {
             **_limits("num_params", num_params),
             **_limits("width", self.widths.width(num_params)),
             **_limits("loss", self.fit.loss(num_params, num_train)),
-            **_limits(self.cost.quantity, cost * scatter),
+            **_limits(self.cost.quantity, cost * self._scatter),
         }
+
+    def _is_far(self, num_params: float, num_train: float) -> bool:
+        """Whether a size lies outside the measured ones by more than ``FURTHEST``."""
+        sizes = {"num_params": num_params, "num_train": num_train}
+        return any(
+            sizes[name] > FURTHEST * largest or sizes[name] < smallest / FURTHEST
+            for name, (smallest, largest) in self.fit.measured.items()
+        )
 
     def _remark(self, num_params: float, num_train: float, draws: ArrayLike = ()) -> str:
         """What to know of an answer: not reachable, or outside the measured sizes."""
@@ -384,6 +440,19 @@ def fit_costs(runs: pd.DataFrame) -> dict[str, CostModel]:
     return {model: replace(CostModel(), remark=cost.remark) for model, cost in costs.items()}
 
 
+def decades(costs: ArrayLike) -> list[float]:
+    """Powers of ten around some costs: from the last below the lowest to the second above the highest.
+
+    Raises:
+        ValueError: If a cost is not positive.
+    """
+    costs = np.asarray(costs, float)
+    if not (costs > 0).all():
+        raise ValueError(f"expected positive costs, got {costs.min():g}: check the run times")
+    first, last = np.floor(np.log10([costs.min(), costs.max()])).astype(int).tolist()
+    return [10.0**power for power in range(first, last + 3)]
+
+
 # How much the loss falls for one per cent more parameters or crystals: logarithms, up to a term that both share.
 # Differences of losses would lose all digits near the floor.
 
@@ -413,9 +482,21 @@ def _hoffmann_gain_d(parameters: Array, num_train: Array) -> Array:
     return np.log(slope) + np.log(broken(num_train, alpha_d1, alpha_d2, d_break))
 
 
+def _without_break(gain: Callable[..., Array]) -> Callable[..., Array]:
+    """The same for a law with one exponent of D instead of two."""
+
+    def of_law(parameters: Array, size: Array) -> Array:
+        alpha_n, alpha_d, *others = parameters
+        return gain([alpha_n, alpha_d, alpha_d, *others], size)
+
+    return of_law
+
+
 _LOG_GAINS: Final[dict[str, tuple[Callable[..., Array], Callable[..., Array]]]] = {
     "kaplan": (_kaplan_gain_n, _kaplan_gain_d),
     "hoffmann": (_hoffmann_gain_n, _hoffmann_gain_d),
+    "kaplan_power": (_without_break(_kaplan_gain_n), _without_break(_kaplan_gain_d)),
+    "hoffmann_power": (_without_break(_hoffmann_gain_n), _without_break(_hoffmann_gain_d)),
 }
 
 

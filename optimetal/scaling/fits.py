@@ -16,7 +16,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import curve_fit
 
-from optimetal.scaling.laws import GRID_LAWS, LAWS, PUBLISHED_LAWS, Law, get_law
+from optimetal.scaling.laws import (
+    GRID_LAWS,
+    LAWS,
+    PUBLISHED_GRID_LAWS,
+    PUBLISHED_LAWS,
+    Law,
+    get_law,
+)
 from optimetal.scaling.selection import aicc
 
 logger = logging.getLogger(__name__)
@@ -120,16 +127,22 @@ def points(runs: pd.DataFrame, x: Axis) -> pd.DataFrame:
 
 
 def in_study(runs: pd.DataFrame, study: str) -> pd.DataFrame:
-    """The runs that belong to a study, such as "data_scaling".
+    """The finished runs that belong to a study, such as "data_scaling".
+
+    Args:
+        runs: Table of training runs; all are finished where it does not tell their ``state``.
+        study: Name of the study.
 
     Raises:
-        ValueError: If no run does.
+        ValueError: If there is none.
     """
-    chosen = runs.loc[[study in studies for studies in runs["studies"]]]
+    finished = runs[runs["state"] == "done"] if "state" in runs else runs
+    chosen = finished.loc[[study in studies for studies in finished["studies"]]]
     if chosen.empty:
-        known = sorted({name for studies in runs["studies"] for name in studies})
-        raise ValueError(f"no run belongs to study {study!r}: the table has {known}")
-    return chosen
+        known = sorted({name for studies in finished["studies"] for name in studies})
+        raise ValueError(f"no finished run belongs to study {study!r}: the table has {known}")
+    counts = chosen.select_dtypes("Int64").dropna(axis="columns")  # those of others may be missing
+    return chosen.astype(dict.fromkeys(counts, "int64"))
 
 
 def fit_law(
@@ -244,7 +257,7 @@ def fit_runs(
 
 
 def fit_grid(
-    runs: pd.DataFrame, laws: Iterable[str] = tuple(GRID_LAWS), *, published: bool = False
+    runs: pd.DataFrame, laws: Iterable[str] = PUBLISHED_GRID_LAWS, *, published: bool = False
 ) -> pd.DataFrame:
     """Fit the laws over N and D to every model of a grid study.
 

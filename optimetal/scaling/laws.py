@@ -160,6 +160,31 @@ def hoffmann(
     return loss_floor + power(num_params, alpha_n, n_scale) + data_term
 
 
+def kaplan_power(
+    x: ArrayLike, alpha_n: float, alpha_d: float, n_scale: float, d_scale: float
+) -> Array:
+    r"""Loss over N and D as Kaplan et al. have it (arXiv 2001.08361, eq. 1.5): :func:`kaplan` without a break.
+
+    .. math:: L = [(N_c/N)^{\alpha_N/\alpha_D} + D_c/D]^{\alpha_D}
+    """
+    return kaplan(x, alpha_n, alpha_d, alpha_d, n_scale, d_scale)
+
+
+def hoffmann_power(
+    x: ArrayLike,
+    alpha_n: float,
+    alpha_d: float,
+    n_scale: float,
+    d_scale: float,
+    loss_floor: float,
+) -> Array:
+    r"""Loss over N and D as Hoffmann et al. have it (arXiv 2203.15556, eq. 2): :func:`hoffmann` without a break.
+
+    .. math:: L = L_0 + (N_c/N)^{\alpha_N} + (D_c/D)^{\alpha_D}
+    """
+    return hoffmann(x, alpha_n, alpha_d, alpha_d, n_scale, d_scale, loss_floor)
+
+
 # Starting points. A flat line has no finite scale x0, so the slopes are kept away from zero.
 _MIN_SLOPE: Final = 0.02
 _FLOOR_SHARES: Final = (0.05, 0.5, 0.9, 0.98)
@@ -262,6 +287,20 @@ def _hoffmann_starts(x: Array, loss: Array) -> Starts:
     return [(*_published_grid_start(x, loss), 0.1 * float(loss.min())), *own]
 
 
+def _without_break(starts: Callable[[Array, Array], Starts]) -> Callable[[Array, Array], Starts]:
+    """Those of the same law with a break, whose exponents of D are equal."""
+
+    def of_law(x: Array, loss: Array) -> Starts:
+        own = [
+            (alpha_n, first, *rest)
+            for alpha_n, first, last, *rest in starts(x, loss)
+            if first == last
+        ]
+        return list(dict.fromkeys(own))
+
+    return of_law
+
+
 def _published_grid_start(x: Array, loss: Array) -> tuple[float, ...]:
     return (0.5, 0.5, 0.5, 1e4, 1e4)
 
@@ -290,6 +329,12 @@ _GRID: Final = (
     Parameter("alpha_d2", r"\alpha_{D,2}"),
     Parameter("n_scale", r"N_\mathrm{c}", is_scale=True),
     Parameter("d_break", r"D_\mathrm{c}", is_scale=True),
+)
+_GRID_POWER: Final = (
+    Parameter("alpha_n", r"\alpha_N"),
+    Parameter("alpha_d", r"\alpha_D"),
+    Parameter("n_scale", r"N_\mathrm{c}", is_scale=True),
+    Parameter("d_scale", r"D_\mathrm{c}", is_scale=True),
 )
 
 LAWS: Final[dict[str, Law]] = {
@@ -371,9 +416,28 @@ GRID_LAWS: Final[dict[str, Law]] = {
             starts=_hoffmann_starts,
             published_start=lambda x, loss: (*_published_grid_start(x, loss), 0.0),
         ),
+        Law(
+            name="kaplan_power",
+            label="Kaplan form without break",
+            formula=r"[(N_\mathrm{c}/N)^{\alpha_N/\alpha_D} + D_\mathrm{c}/D]^{\alpha_D}",
+            parameters=_GRID_POWER,
+            function=kaplan_power,
+            starts=_without_break(_kaplan_starts),
+        ),
+        Law(
+            name="hoffmann_power",
+            label="Hoffmann form without break",
+            formula=r"L_0 + (N_\mathrm{c}/N)^{\alpha_N} + (D_\mathrm{c}/D)^{\alpha_D}",
+            parameters=(*_GRID_POWER, Parameter("loss_floor", "L_0", lower=0.0)),
+            function=hoffmann_power,
+            starts=_without_break(_hoffmann_starts),
+        ),
     )
 }
 """The laws over N and D together, by name."""
+
+PUBLISHED_GRID_LAWS: Final = ("kaplan", "hoffmann")
+"""Those that the published study tried."""
 
 
 def get_law(name: str) -> Law:

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from optimetal.scaling.fits import Fit, points, read_fit
 from optimetal.scaling.laws import Parameter, get_law
@@ -19,6 +20,14 @@ MODELS: Final = ("2b_cgc", "2b_tc", "3b_tc")
 
 _VARIABLE: Final = {"num_train": "D", "num_params": "N", "grid": ""}
 _UNSTABLE: Final = "unstable"
+
+
+def printed_parameter_law(num_params: ArrayLike) -> NDArray[np.float64]:
+    """L(N) of OptiMetal2B (TC) with the digits that the published study printed, (N_0 / N)^0.58 + 1.03, N_0 = 10^4.33.
+
+    The study drew this line beside the losses of spectrum heads of different widths.
+    """
+    return get_law("power_floor").function(np.asarray(num_params, float), 0.58, 10**4.33, 1.03)
 
 
 def printed_law(fits: pd.DataFrame, law: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The result files of the published study: what they are called, and how they are fetched.
+"""The files of the published study: what they are called, and how they are fetched.
 
 They belong to the repository MaxGrossmann/optimetal (MIT); nothing of them is kept here but their
 checksums.
@@ -69,7 +69,23 @@ FILES: Final[dict[str, RemoteFile]] = {
         "61b3bb53812b110a123e7e7af070e1e80d3d013b2f1c5c33596b30549c3cc32c",
     ),
 }
-"""Our name of each file -> where it is and what it must be."""
+"""Our name of each result file -> where it is and what it must be."""
+
+LISTS: Final[dict[str, RemoteFile]] = {
+    "train.txt": RemoteFile(
+        "data_splits/train.txt",
+        "cf577ce646071910631bbb1f1f887b14e2eacc2180b97508254511ea5bb6b761",
+    ),
+    "val.txt": RemoteFile(
+        "data_splits/val.txt",
+        "ef3a4a85d7dff2f1b4e0984cde40891b2cf607563a411a24050af30e666d7854",
+    ),
+    "test.txt": RemoteFile(
+        "data_splits/test.txt",
+        "2e380520021f02b5ef621fada03589c0fe97818439cc18900d99f1e06276415b",
+    ),
+}
+"""The same of the lists of identifiers that make up each split."""
 
 
 def download_published(
@@ -78,9 +94,10 @@ def download_published(
     commit: str,
     *,
     files: Mapping[str, RemoteFile] = FILES,
+    section: str = "published",
     retries: int = 1,
 ) -> None:
-    """Fetch the result files; those that are there already and right stay.
+    """Fetch result files or others; those that are there already and right stay.
 
     Each is written whole, after its checksum has been found right.
 
@@ -89,6 +106,7 @@ def download_published(
         url: Address of the repository; files are at ``<url>/<commit>/research/<path>``.
         commit: Full name of the commit.
         files: Our names -> files.
+        section: Of the configuration, which errors refer to.
         retries: How often a failed download is tried again.
 
     Raises:
@@ -111,11 +129,11 @@ def download_published(
             store.fetch(name)
         except OSError as error:
             raise OSError(
-                f"cannot download {address}: {error}; check the network and `published.url` and "
-                "`published.commit`, or name a folder with the files in `published.folder`"
+                f"cannot download {address}: {error}; check the network and the address in "
+                f"`{section}`, or name a folder with the files in `{section}.folder`"
             ) from error
         except ValueError as error:
             raise ValueError(
                 f"{address} is not the expected file: its SHA-256 is not {files[name].sha256}; "
-                "check `published.url` and `published.commit`"
+                f"check the address in `{section}`"
             ) from error

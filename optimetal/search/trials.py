@@ -25,7 +25,7 @@ from optuna.trial import Trial, TrialState
 from optimetal.config.run import Run
 from optimetal.config.search import SearchSettings
 from optimetal.config.variation import LEARNING_RATE, WEIGHT_DECAY
-from optimetal.files import write_text
+from optimetal.files import locked, write_text
 from optimetal.graphs.packed import load
 from optimetal.tables import to_csv
 from optimetal.training.checkpoints import remove_checkpoints
@@ -100,7 +100,7 @@ def next_trial(search: Search, study: optuna.Study) -> Iterator[Trial | None]:
 
     First those whose process was killed, then new ones.
     """
-    with locked(search.folder / "next.lock"):
+    with locked(search.folder):
         trial, claim = _abandoned(search, study)
         if trial is None and len(study.get_trials(deepcopy=False)) < search.settings.trials:
             trial, claim = _new(search, study)
@@ -134,6 +134,8 @@ def evaluate(
         trainer.reported = set(study.trials[trial.number].intermediate_values)
     value, state = None, TrialState.COMPLETE
     with running(files.status) as status:
+        status.update(**run.facts)
+        files.remove_leftovers()
         write_text(files.config, run.model_dump_json(indent=2))
         try:
             value = min(row["val_loss"] for row in trainer.fit(files, status).history)
@@ -245,11 +247,3 @@ def _claim(search: Search, number: int) -> IO[str] | None:
         handle.close()
         return None
     return handle
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Wait until no other process is in such a block."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -1,6 +1,6 @@
 """Train one network: ``python -m optimetal.training run.json train.h5 val.h5 folder``.
 
-Exit codes: 0 done; 75 interrupted by SIGTERM or SIGUSR1 with its state saved, so start again; 1 failed.
+Exit codes: 0 done; 75 interrupted by Ctrl-C, SIGTERM or SIGUSR1 with its state saved, so start again; 1 failed.
 On several GPUs: ``torchrun --nproc-per-node 4 -m optimetal.training …``.
 """
 
@@ -23,13 +23,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("val", type=Path, help="graphs of the validation set")
     parser.add_argument("folder", type=Path, help="folder of the run; an earlier start goes on")
     parser.add_argument("--threads", type=int, default=1, help="threads on the CPU")
+    parser.add_argument(
+        "--ahead", action="store_true", help="leave the outcome ready for the job of the training"
+    )
     given = parser.parse_args(arguments)
     console = logging.StreamHandler()
     console.setLevel(logging.WARNING if sys.stderr.isatty() else logging.INFO)  # beside the bar
     logging.basicConfig(handlers=[console], format="%(asctime)s %(levelname)s: %(message)s")
     torch.set_num_threads(given.threads)
     run = Run.model_validate_json(given.run.read_text(encoding="utf-8"))
-    sys.exit(launch(run, given.train, given.val, given.folder))
+    sys.exit(launch(run, given.train, given.val, given.folder, ahead=given.ahead))
 
 
 if __name__ == "__main__":

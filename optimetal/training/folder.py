@@ -1,9 +1,17 @@
-"""The folder of one training: names of its files, and what killed processes left in it."""
+"""The folder of one training: names of its files, what killed processes left in it, an outcome that waits there."""
 
 import os
 import re
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final, Self
+
+from optimetal.training.status import read_json
+
+READY: Final = ".ready"
+"""Ends the names of the outcome of a training that was done ahead of its own job."""
 
 
 @dataclass(frozen=True)
@@ -11,26 +19,46 @@ class RunFolder:
     """Where a training keeps what."""
 
     path: Path
+    suffix: str = ""
+    """Of the names of the files of the outcome."""
+
+    @property
+    def ready(self) -> Self:
+        """The same folder with the outcome that waits for its own job, see :func:`take_over`."""
+        return replace(self, suffix=READY)
 
     @property
     def config(self) -> Path:
         """The run: architecture, settings, number of crystals, seed."""
-        return self.path / "config.json"
+        return self.path / f"config.json{self.suffix}"
 
     @property
     def history(self) -> Path:
         """One row per epoch."""
-        return self.path / "history.csv"
+        return self.path / f"history.csv{self.suffix}"
 
     @property
     def model(self) -> Path:
         """The best weights with their model card."""
-        return self.path / "model.safetensors"
+        return self.path / f"model.safetensors{self.suffix}"
 
     @property
     def metrics(self) -> Path:
         """The outcome, written last."""
-        return self.path / "metrics.json"
+        return self.path / f"metrics.json{self.suffix}"
+
+    @property
+    def outcome(self) -> tuple[Path, ...]:
+        """The files that a finished training leaves for others; the last one is written last."""
+        return self.config, self.history, self.model, self.metrics
+
+    def has_outcome(self, run: Mapping[str, Any]) -> bool:
+        """Whether the outcome of this run is there, as far as settings tell.
+
+        Args:
+            run: As in ``config.json``.
+        """
+        return all(file.is_file() for file in self.outcome) and read_json(self.config) == run
 
     @property
     def checkpoint(self) -> Path:
@@ -74,3 +102,37 @@ def is_alive(process: int) -> bool:
     except PermissionError:  # someone else's
         return True
     return True
+
+
+def set_ready(folder: RunFolder) -> None:
+    """Let the outcome wait for its job, which finds the other one removed when it begins."""
+    for file, waiting in zip(folder.outcome, folder.ready.outcome, strict=True):
+        _same_file(file, waiting)
+
+
+def take_over(folder: RunFolder, run: Mapping[str, Any]) -> bool:
+    """Make the outcome that was ready the one of the folder.
+
+    Args:
+        folder: Of the run.
+        run: As in ``config.json``.
+
+    Returns:
+        Whether there was one, of this run.
+    """
+    if not folder.ready.has_outcome(run):
+        return False
+    for file, waiting in zip(folder.outcome, folder.ready.outcome, strict=True):
+        _same_file(waiting, file)
+    for waiting in folder.ready.outcome:  # not before: whoever is killed here begins again
+        waiting.unlink()
+    return True
+
+
+def _same_file(source: Path, target: Path) -> None:
+    """A second name of a file; a copy where the file system has no links."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

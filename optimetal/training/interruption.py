@@ -3,11 +3,11 @@
 import os
 import signal
 import threading
-from typing import Final, Self
+from typing import Any, Final, Self
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1)
-"""What a queue sends before it kills, as Slurm's ``--signal=TERM@300`` asks for; SIGUSR1 for queues that know no other:
-it ends a Snakemake above the training at once."""
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""Ctrl-C; what a queue sends before it kills, as Slurm's ``--signal=TERM@300`` asks for; SIGUSR1 for queues that know
+no other: it ends a Snakemake above the training at once."""
 
 EXIT_CODE: Final = os.EX_TEMPFAIL
 """Exit code 75 of an interrupted training: start it again and it goes on (``EX_TEMPFAIL`` of sysexits.h)."""
@@ -20,17 +20,20 @@ class Interrupted(Exception):
 class StopRequest:
     """Notes the first of :data:`SIGNALS` instead of dying of it, as long as the block lasts.
 
-    Outside the main thread, where Python allows no handlers, signals do what they always do.
+    A second Ctrl-C does what it always does, it ends the process at once; so do all signals outside the main thread,
+    where Python allows no handlers. Signals that this process was started to ignore, as shells do with Ctrl-C for what
+    they put in the background, stay ignored.
     """
 
     def __init__(self) -> None:
         """Nothing was asked yet."""
         self.received: str | None = None
-        self._before = {}
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            heeded = [n for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,3 +42,5 @@ class StopRequest:
 
     def _note(self, number: int, _: object) -> None:
         self.received = self.received or signal.Signals(number).name
+        if number == signal.SIGINT:
+            signal.signal(number, self._before[number])

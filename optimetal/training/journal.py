@@ -90,7 +90,7 @@ class Journal:
         )
         self._bar.update()
         shown = {name: row[name] for name in ("train_loss", "val_loss", "lr", "recoveries")}
-        self.status.update(epoch=row["epoch"] + 1, **shown)
+        self.status.update(epoch=row["epoch"] + 1, seconds_per_epoch=row["seconds"], **shown)
         log.info(
             "epoch %d: train %.4f, val %.4f, lr %.3g, gradient %.3g, %.2f s",
             *(row[name] for name in ("epoch", "train_loss", "val_loss", "lr", "grad_norm")),

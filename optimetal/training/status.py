@@ -1,20 +1,23 @@
 """How a run is doing, in a small file of its own: running, interrupted, failed (why?) or done."""
 
 import json
-import os
-import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from optimetal.files import write_text
+from optimetal.processes import this_process
 from optimetal.training.interruption import Interrupted
 
 SECONDS_BETWEEN_WRITES: Final = 5.0
 """Epochs of small networks take less, and a file that is flushed to disk takes time."""
+
+SECONDS_BETWEEN_SIGNS: Final = 60.0
+"""So often a run says that it is still there, however long its epochs take."""
 
 
 class Status:
@@ -22,29 +25,33 @@ class Status:
 
     def __init__(self, file: Path, *, active: bool = True) -> None:
         """Start the file anew: the run is running."""
+        self.before = read_json(file)
+        """What an earlier start of the run said."""
         self._file = file
         self._active = active
         self._written = -SECONDS_BETWEEN_WRITES
-        now = _now()
-        self._content: dict[str, Any] = {
-            "state": "running",
-            "reason": "",
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "started": now,
-        }
-        self.update()
+        self._lock = threading.Lock()
+        self._content: dict[str, Any] = {"state": "running", "reason": ""}
+        self.update(**this_process(), started=_now())
 
     def update(self, **values: Any) -> None:
         """Note some values; the file follows every few seconds."""
-        self._content |= values
-        if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
-            self._write()
+        with self._lock:
+            self._content |= values
+            if time.monotonic() - self._written >= SECONDS_BETWEEN_WRITES:
+                self._write()
 
     def end(self, state: str, reason: str = "") -> None:
         """Note how it ended."""
-        self._content |= {"state": state, "reason": reason}
-        self._write()
+        with self._lock:
+            self._content |= {"state": state, "reason": reason}
+            self._write()
+
+    def give_signs(self, ended: threading.Event) -> None:
+        """Write the file every minute until something has ended."""
+        while not ended.wait(SECONDS_BETWEEN_SIGNS):
+            with suppress(OSError):  # a full disk is reported where an epoch ends
+                self.update()
 
     def _write(self) -> None:
         if self._active:
@@ -63,7 +70,8 @@ def running(file: Path, *, active: bool = True) -> Iterator[Status]:
     """
     status = Status(file, active=active)
     try:
-        yield status
+        with _signs_of_life(status):
+            yield status
     except (Interrupted, KeyboardInterrupt) as stop:
         status.end("interrupted", str(stop) or "stopped from the keyboard")
         raise
@@ -73,12 +81,26 @@ def running(file: Path, *, active: bool = True) -> Iterator[Status]:
     status.end("done")
 
 
+@contextmanager
+def _signs_of_life(status: Status) -> Iterator[None]:
+    """A thread that keeps the file fresh as long as the block lasts."""
+    ended = threading.Event()
+    thread = threading.Thread(target=status.give_signs, args=(ended,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """What a file of a run says; nothing where it is missing or damaged."""
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _now() -> str:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,26 +12,31 @@ from typing import Any
 import pandas as pd
 
 from optimetal.config.run import Run
-from optimetal.files import whole_file, write_text
+from optimetal.files import locked, whole_file, write_text
 from optimetal.graphs.domain import domain_of
-from optimetal.graphs.packed import load
+from optimetal.graphs.packed import PackedGraphs, load
 from optimetal.models.weights import save_model
 from optimetal.provenance import code_version
 from optimetal.training.checkpoints import remove_checkpoints
 from optimetal.training.devices import device_name
-from optimetal.training.folder import RunFolder
+from optimetal.training.folder import RunFolder, set_ready
 from optimetal.training.interruption import EXIT_CODE, SIGNALS, Interrupted
 from optimetal.training.journal import own_log
 from optimetal.training.loop import Trainer
 from optimetal.training.status import read_json, running
 from optimetal.training.world import joined, started_as_first
 
+Graphs = str | Path | PackedGraphs
+"""A file of graphs, or the graphs where they were loaded already."""
+
 
 def train(
     run: Run,
-    train_graphs: str | Path,
-    val_graphs: str | Path,
+    train_graphs: Graphs,
+    val_graphs: Graphs,
     folder: str | Path,
+    *,
+    ahead: bool = False,
 ) -> None:
     """Train one run and write its folder, or go on where an earlier start was stopped.
 
@@ -42,27 +48,66 @@ def train(
 
     Args:
         run: What to train.
-        train_graphs: File of the whole training set; the run takes its subset.
-        val_graphs: File of the whole validation set.
+        train_graphs: The whole training set; the run takes its subset.
+        val_graphs: The whole validation set.
         folder: Folder of the run.
+        ahead: Leave the outcome ready for the run's own job (see :func:`~optimetal.training.folder.take_over`). One
+            that is there already, of the same settings and data, is left as it is.
 
     Raises:
-        Interrupted: If SIGTERM or SIGUSR1 asked to stop; the next start goes on.
+        Interrupted: If Ctrl-C, SIGTERM or SIGUSR1 asked to stop; the next start goes on.
         TrainingError: If the loss stays not finite.
     """
     files, first = RunFolder(Path(folder)), started_as_first()
     with (
+        locked(files.path, active=first),
         running(files.status, active=first) as status,
         own_log(files.log if first else None),
         joined(run.training.device) as world,
     ):
+        status.update(**run.facts)
         if world.is_first:
             files.remove_leftovers()
-            write_text(files.config, run.model_dump_json(indent=2))
-        trainer = Trainer(run, load(train_graphs), load(val_graphs), world)
+        trainer = Trainer(run, opened(train_graphs), opened(val_graphs), world)
+        status.update(fingerprint=trainer.fingerprint())
+        if ahead and is_done(trainer, files, status.before):
+            return
+        outcome_files = files.ready if ahead else files
+        if world.is_first:
+            begin_outcome(run, outcome_files)
         trainer.fit(files, status)
         if world.is_first:
-            write_outcome(trainer, files)
+            write_outcome(trainer, outcome_files)
+
+
+def opened(graphs: Graphs) -> PackedGraphs:
+    """The graphs, mapped from their file where they are not loaded yet."""
+    return graphs if isinstance(graphs, PackedGraphs) else load(graphs)
+
+
+def is_done(trainer: Trainer, files: RunFolder, status: Mapping[str, Any]) -> bool:
+    """Whether this training was done before, with the same settings and data; if so, its outcome is ready.
+
+    Args:
+        trainer: The training.
+        files: Its folder.
+        status: What its last start said of itself.
+    """
+    run = trainer.run.model_dump(mode="json")
+    if status.get("state") != "done" or status.get("fingerprint") != trainer.fingerprint():
+        return False
+    if not files.ready.has_outcome(run):
+        if not files.has_outcome(run):
+            return False
+        set_ready(files)
+    return True
+
+
+def begin_outcome(run: Run, files: RunFolder) -> None:
+    """Write what is known of the outcome from the beginning, and remove that of other settings or data."""
+    for file in files.outcome:
+        file.unlink(missing_ok=True)
+    write_text(files.config, run.model_dump_json(indent=2))
 
 
 def write_outcome(trainer: Trainer, files: RunFolder) -> None:
@@ -110,7 +155,14 @@ def outcome(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def launch(run: Run, train_graphs: str | Path, val_graphs: str | Path, folder: str | Path) -> int:
+def launch(
+    run: Run,
+    train_graphs: Graphs,
+    val_graphs: Graphs,
+    folder: str | Path,
+    *,
+    ahead: bool = False,
+) -> int:
     """Train in this process, together with those that ``torchrun`` started beside it.
 
     Arguments as those of :func:`train`.
@@ -122,7 +174,7 @@ def launch(run: Run, train_graphs: str | Path, val_graphs: str | Path, folder: s
         Exception: Whatever makes the run fail.
     """
     try:
-        train(run, train_graphs, val_graphs, folder)
+        train(run, train_graphs, val_graphs, folder, ahead=ahead)
     except Interrupted:
         return EXIT_CODE
     return 0
@@ -135,6 +187,8 @@ def launch_many(
     val_graphs: str | Path,
     folder: str | Path,
     threads: int = 1,
+    *,
+    ahead: bool = False,
 ) -> int:
     """Train with several processes on this machine, one per GPU, under ``torchrun``.
 
@@ -145,22 +199,31 @@ def launch_many(
         val_graphs: File of the whole validation set.
         folder: Folder of the run.
         threads: Of each process.
+        ahead: As for :func:`train`.
 
     Returns:
         Exit code, as :func:`launch`, or another one if a process failed.
     """
     files = RunFolder(Path(folder))
-    files.status.unlink(missing_ok=True)
-    write_text(files.config, run.model_dump_json(indent=2))
+    config, before = (files.ready if ahead else files).config, read_json(files.status)
+    write_text(config, run.model_dump_json(indent=2))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    signals = ",".join(["SIGINT", *(number.name for number in SIGNALS)])
+    signals = ",".join(number.name for number in SIGNALS)
     options = [f"--nproc-per-node={processes}", f"--signals-to-handle={signals}"]
-    program = ["-m", "optimetal.training", f"--threads={threads}"]
-    data = [str(path) for path in (files.config, train_graphs, val_graphs, files.path)]
+    program = ["-m", "optimetal.training", f"--threads={threads}", *["--ahead"] * ahead]
+    data = [str(path) for path in (config, train_graphs, val_graphs, files.path)]
     child = subprocess.Popen([*torchrun, *options, *program, *data])
+
+    def pass_on(number: int, _: object) -> None:
+        if (
+            number != signal.SIGINT
+        ):  # Ctrl-C has reached it already, and a second one ends it at once
+            child.send_signal(number)
+
     for number in SIGNALS:
-        signal.signal(number, lambda number, _: child.send_signal(number))
+        signal.signal(number, pass_on)
     code = child.wait()
-    if code and read_json(files.status).get("state") == "interrupted":
+    status = read_json(files.status)
+    if code and status != before and status.get("state") == "interrupted":
         return EXIT_CODE  # torchrun has exit codes of its own
     return code

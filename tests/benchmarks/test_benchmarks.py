@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import data, networks
+from benchmarks import data, jobs, networks
 from benchmarks.crystals import PUBLISHED_SIZES, benchmark_records, crystals_of_published_sizes
 from benchmarks.report import WANTED, markdown_table
 from benchmarks.timing import Comparison, compare, peak_megabytes
@@ -51,6 +51,7 @@ def test_all_measurements_are_there(tmp_path):
     data.write_inputs(tmp_path, 4)
     names = [name for name, _ in data.comparisons(tmp_path)]
     names += [name for name, _ in networks.comparisons(tmp_path, "cpu")]
+    names += [name for name, _ in jobs.comparisons(tmp_path, "cpu")]
     assert len(names) == len(set(names))
     assert {*REQUIRED, *WANTED} <= set(names)
 

@@ -57,6 +57,16 @@ def spoil(config, key, value):
         ("database", {"source": "folder"}, "`folder` must be given"),
         ("database.surrogate", {"elements": ["Xx"]}, "unknown element Xx"),
         ("splits", {"ratios": [0.8, 0.1, 0.2]}, "sum to 1, got 1.1"),
+        (
+            "splits",
+            {"method": "random"},
+            "splits.method: .*'composition' or 'published', got 'random'",
+        ),
+        (
+            "splits",
+            {"folder": "lists"},
+            "`method: composition` does not use: set `method: published`",
+        ),
         ("models.small.training", {"lr": 1}, "models.small.training.*lr: unknown key"),
         ("models.small.architecture.hidden_dim", 9, "divisible by `heads`, got 9 and 2"),
         ("models.small.architecture.type", "cgcnn", "models.small.architecture.*cgcnn"),
@@ -114,6 +124,8 @@ def spoil(config, key, value):
             {"small": {"training.weight_decay": [0.1, 0.2]}},
             "`alongside.small.training.weight_decay` needs one value for each of the 1",
         ),
+        ("packing", {"trainings": 1}, "packing.trainings.*greater than or equal to 2"),
+        ("packing", {"trainings": 2, "at_once": 3}, "`at_once` must be .*`trainings`, got 3 and 2"),
         ("plots", {"metrics": ["beauty"]}, "unknown ..beauty..; known: loss"),
     ],
 )

@@ -130,6 +130,11 @@ def test_laws_depend_on_the_axis(paper):
     assert plan.drawn_law("data_scaling") == "broken"
     assert plan.drawn_law("parameter_scaling") == "power_floor"
     assert plan.learning_rates() == ["learning_rate_scaling"]
+    # widths of the spectrum head against the law of the whole network; no such law for other models or for sections
+    compared = {name: plan.size_study(name) for name in plan.with_settings()}
+    assert compared == {**dict.fromkeys(compared), "spectra_width": "parameter_scaling"}
+    assert plan.label("spectra_width") == "Width of the spectrum head"
+    assert plan.label("data_scaling") == "Data scaling"
 
 
 @pytest.fixture
@@ -193,3 +198,48 @@ def test_laws_of_studies_that_vary_settings(paper):
     assert plan.split_by("over_layers") == []
     assert plan.split_by("over_widths") == plan.split_by("over_data") == layers
     assert plan.with_settings() == list(axes)
+
+
+@pytest.fixture
+def packed(paper):
+    """The published study with several trainings per job, the wide networks apart."""
+    content = paper.model_dump(mode="json", exclude_unset=True)
+    return Plan(read_project({**content, "packing": {"trainings": 5, "max_width": 128}}))
+
+
+def test_packs_hold_every_training_once(packed):
+    packs = {}
+    for study, members in packed.members.items():
+        packs |= packed.packs(study, members)
+    names = [name for runs in packs.values() for name in runs]
+    assert sorted(names) == sorted(packed.runs)
+    assert all(packed.runs[name] == run for runs in packs.values() for name, run in runs.items())
+
+
+def test_packs_are_as_large_as_asked_and_wide_networks_alone(packed):
+    packs = packed.packs("grid", packed.members["grid"])
+    widths = [{run.width for run in runs.values()} for runs in packs.values()]
+    assert all(len(runs) <= 5 for runs in packs.values())
+    assert all(
+        len(runs) == 1 for runs, of in zip(packs.values(), widths, strict=True) if max(of) > 128
+    )
+    shared = [len(runs) for runs, of in zip(packs.values(), widths, strict=True) if max(of) <= 128]
+    assert max(shared) - min(shared) <= 1
+
+
+def test_packs_are_of_equal_work(packed):
+    packs = packed.packs("parameter_scaling", packed.members["parameter_scaling"])
+    work = [sum(run.num_train * run.width for run in runs.values()) for runs in packs.values()]
+    small = [w for w, runs in zip(work, packs.values(), strict=True) if len(runs) > 1]
+    assert max(small) < 3 * min(small)
+
+
+def test_without_packing_there_are_no_packs(paper):
+    plan = Plan(paper)
+    assert plan.packs("grid", plan.members["grid"]) == {}
+
+
+def test_trainings_of_later_studies_are_packed_without_those_known_before(packed):
+    known = packed.members["spectra_width"]
+    new = {"new": next(iter(known.values())).model_copy(update={"seed": 77})}
+    assert packed.packs("later", {**known, **new}) == {"later/000": new}

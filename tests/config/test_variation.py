@@ -1,11 +1,14 @@
 """Settings that a study varies."""
 
+import re
+
 import pytest
 
-from optimetal.config.architecture import OptiMetal2B, TransformerLayers
+from optimetal.config.architecture import OptiMetal2B, OptiMetal3B, TransformerLayers
 from optimetal.config.training import TrainingSettings
 from optimetal.config.variation import (
     Network,
+    _initials_of,
     combinations,
     in_words,
     setting,
@@ -85,18 +88,55 @@ def test_names_tell_what_differs_from_the_model():
     assert named({"training.learning_rate": 0.1}) == ""  # every run name has it
 
 
-def test_long_names_become_types_and_a_hash():
-    def long_choice(num_basis):
-        return {
-            "architecture.node_embedding": {"type": "atom", "embedding_dim": 256},
-            "architecture.edge_embedding": {"type": "bessel", "num_basis": num_basis},
-            "architecture.message_passing": {"type": "gatv2", "heads": 8, "hidden_multiplier": 4},
-            POOLING: {"type": "set2set", "processing_steps": 2},
+def combination(num_basis=64, steps=2):
+    return {
+        "architecture.node_embedding": {"type": "atom", "embedding_dim": 256},
+        "architecture.edge_embedding": {"type": "bessel", "num_basis": num_basis},
+        "architecture.message_passing": {"type": "gatv2", "heads": 8, "hidden_multiplier": 4},
+        POOLING: {"type": "set2set", "processing_steps": steps},
+        "training.weight_decay": 6e-6,
+    }
+
+
+def test_long_names_are_shortened_to_types_and_initials():
+    assert named(combination()) == "bessel.nb64_gatv2.h8.hm4_atom.ed256_set2set.ps2_wd6e-06"
+    assert named(combination(steps=3)) == "bessel.nb64_gatv2.h8.hm4_atom.ed256_set2set_wd6e-06"
+    assert named(dict(reversed(combination().items()))) == named(combination())
+
+
+def test_a_type_that_two_settings_may_have_keeps_its_place():
+    own = Network(OptiMetal3B(hidden_dim=16), TrainingSettings())
+    layers = {"type": "gatv2", "heads": 16, "hidden_multiplier": 2}
+    choice = {
+        "architecture.edge_message_passing": layers,
+        "architecture.node_message_passing": {**layers, "heads": 2},
+        "architecture.edge_embedding.envelope_exponent": None,
+        "architecture.pooling": {"type": "scalar_attention"},
+    }
+    name = variant(with_choice(own, choice), own, choice)
+    assert name == "ee.eenone_emp.gatv2.h16.hm2_nmp.gatv2.h2.hm2_scalar_attention"
+
+
+def test_keys_of_equal_initials_are_written_out():
+    paths = [f"training.{key}" for key in TrainingSettings.model_fields if key != "learning_rate"]
+    paths += [f"architecture.{key}" for key in OptiMetal2B.model_fields if key != "type"]
+    shorts = [_initials_of(OWN, path) for path in paths]
+    assert len(set(shorts)) == len(paths)
+    assert {"wd", "mp", "patience", "pooling"} < set(shorts)
+
+
+def test_still_longer_names_become_types_and_a_hash():
+    def many(epochs):
+        return combination() | {
+            "training.warmup_epochs": 3,
+            "training.drude_weight": 0.125,
+            "training.epochs": epochs,
+            "training.schedule": {"type": "cosine", "period": 100},
+            "architecture.cutoff": 4.0,
         }
 
-    assert named(long_choice(64)).startswith("bessel-gatv2-atom-set2set-")
-    assert named(long_choice(64)) != named(long_choice(128))
-    assert named(long_choice(64)) == named(dict(reversed(long_choice(64).items())))
+    assert re.fullmatch("bessel-gatv2-atom-set2set-cosine-[0-9a-f]{8}", named(many(90)))
+    assert named(many(90)) != named(many(91))
 
 
 def test_sections_in_words():

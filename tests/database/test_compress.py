@@ -180,3 +180,11 @@ def test_what_could_not_be_read_is_tried_again(folder, tmp_path, decoded):
     _, quarantine = run(folder, tmp_path)
     assert quarantine.empty
     assert decoded.count(path.name) == 2
+
+
+@pytest.mark.parametrize("name", ["database_nsite_1_part_1", "other"])
+def test_a_folder_without_entries_is_named(tmp_path, name):
+    (tmp_path / "in" / name).mkdir(parents=True)
+    with pytest.raises(FileNotFoundError, match=r"database_\*/ with JSON entries in .*in, found"):
+        run(tmp_path / "in", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]

@@ -1,15 +1,20 @@
 """The rules from a database to the records of each split: downloaded, or from a folder."""
 
+import gzip
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from optimetal.config.repository import COMMIT
 from optimetal.database.entries import read_entry
 from optimetal.database.published_h5 import write_published
 from optimetal.database.store import CrystalStore
@@ -27,18 +32,26 @@ include: "{ROOT}/workflow/rules/data.smk"
 """
 
 
-def snakemake(place, *arguments, **database):
-    """Make the records in a folder with these settings of the section ``database``.
+WHOLE = """
+from optimetal.database import published_h5
+published_h5.PUBLISHED_SPLITS = {"train": 8, "val": 2, "test": 2}
+"""
+"""Lets a plan, though not what it runs, take twelve crystals for all."""
+
+
+def snakemake(place, *arguments, snakefile=SNAKEFILE, splits=None, **database):
+    """Make the records in a folder with these settings of the sections ``splits`` and ``database``.
 
     By the rules for the data alone: the whole Snakefile counts the parameters of all networks.
     """
-    (place / "Snakefile").write_text(SNAKEFILE)
+    (place / "Snakefile").write_text(snakefile)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", *RECORDS, "--directory", str(place)),
             *("--snakefile", str(place / "Snakefile"), "--cores", "1", *arguments),
             *("--configfile", str(ROOT / "config" / "test.yaml")),
             *("--config", f"database={ ({'surrogate': {}} | database) }"),
+            *([f"splits={splits}"] if splits else []),
         ],
         capture_output=True,
         text=True,
@@ -96,9 +109,14 @@ def test_the_published_splits_are_downloaded(figshare, database, tmp_path):
         with CrystalStore(tmp_path / "results/dataset" / f"{name}.h5") as store:
             assert store.mat_ids == [record.mat_id for record in part]
     assert "train.pt (its .pt files are pickles" in (tmp_path / "logs/download.log").read_text()
+    assert pd.read_csv(tmp_path / "results/dataset/quarantine.csv").empty
+    assert (tmp_path / "logs/quarantine.csv").exists()  # stays if the rule fails
     assert len(figshare.downloads()) == 3
     assert not any(path.endswith("/31112554000") for path, _ in figshare.requests)  # the pickle
-    code, output = snakemake(tmp_path, **settings | {"allow_partial": False})
+    strict = settings | {"allow_partial": False}
+    _, output = snakemake(tmp_path, "--dry-run", snakefile=WHOLE + SNAKEFILE, **strict)
+    assert "Nothing to be done" in output, output
+    code, output = snakemake(tmp_path, **strict)
     assert code != 0
     assert "train has 8 of 160728 entries" in output
 
@@ -163,3 +181,85 @@ def test_a_missing_folder_is_told_when_the_run_is_planned(tmp_path):
     code, output = snakemake(tmp_path, "--dry-run", source="folder", folder="nowhere")
     assert code != 0
     assert "Expected the database in nowhere, found no folder: check `database.folder`" in output
+
+
+def write_lists(folder, lists):
+    folder.mkdir()
+    for name, listed in zip(SPLITS, lists, strict=True):
+        (folder / f"{name}.txt").write_text("\n".join(listed))
+
+
+def test_own_lists_decide_who_is_where(compressed):
+    names = [f"agm{n:09d}" for n in range(12)]
+    write_lists(compressed / "lists", (names[3:], names[2:3], names[:2]))
+    splits = {"method": "published", "folder": "lists"}
+    code, output = snakemake(compressed, splits=splits, **OWN)
+    assert code == 0, output
+    table = pd.read_csv(compressed / "results/dataset/splits.csv")
+    assert table["mat_id"].tolist() == [*names[3:], names[2], *names[:2]]
+    assert table["split"].tolist() == ["train"] * 9 + ["val"] + ["test"] * 2
+    unused = splits | {"ratios": [0.5, 0.3, 0.2], "seed": 3, "url": "http://127.0.0.1:9"}
+    _, output = snakemake(compressed, "--dry-run", splits=unused, **OWN)
+    assert "Nothing to be done" in output, output
+    (compressed / "lists/val.txt").write_text("agm000000001")
+    (compressed / "lists/test.txt").write_text("agm000000000\nagm000000002")
+    _, output = snakemake(compressed, "--dry-run", splits=splits, **OWN)
+    assert planned_rules(output) == {"split"}, output
+    shutil.move(compressed / "lists/val.txt", compressed / "val.txt")
+    code, output = snakemake(compressed, "--dry-run", "--forcerun", "split", splits=splits, **OWN)
+    assert code != 0 and "lists/val.txt" in output, output
+
+
+def test_lists_are_downloaded_only_where_they_are_wanted(database, tmp_path):
+    _, output = snakemake(tmp_path, "--dry-run", splits={"method": "published"}, source="surrogate")
+    assert planned_rules(output) >= {"download_lists", "split"}, output
+    published = {"source": "figshare_ml", "url": "http://127.0.0.1:9"}
+    for splits, settings in (({"method": "published"}, published), (None, {"source": "surrogate"})):
+        _, output = snakemake(tmp_path, "--dry-run", splits=splits, **settings)
+        assert planned_rules(output) and "download_lists" not in planned_rules(output), output
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def repository(parity, tmp_path):
+    """Address of a server on this machine with the published lists, and the lists."""
+    given = parity.parents[1] / "published" / "data_splits"
+    if not given.is_dir():
+        pytest.skip(f"no published lists in {given}")
+    folder = tmp_path / "server" / COMMIT / "research" / "data_splits"
+    folder.mkdir(parents=True)
+    lists = {name: gzip.decompress((given / f"{name}.txt.gz").read_bytes()) for name in SPLITS}
+    for name, content in lists.items():
+        (folder / f"{name}.txt").write_bytes(content)
+    handler = partial(Quiet, directory=str(tmp_path / "server"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", lists
+        server.shutdown()
+        thread.join()
+
+
+def test_published_lists_are_downloaded_and_followed(repository, writer, tmp_path):
+    url, lists = repository
+    make, write = writer
+    chosen = {name: content.decode().split()[5:11:2] for name, content in lists.items()}
+    for mat_id in (*chosen["train"], *chosen["val"], *chosen["test"]):
+        write(tmp_path / "own", make(mat_id, ["Cu"]))
+    splits = {"method": "published", "url": url}
+    code, output = snakemake(tmp_path, splits=splits, **OWN)
+    assert code == 0, output
+    for name in SPLITS:
+        with CrystalStore(tmp_path / f"results/dataset/{name}.h5") as store:
+            assert store.mat_ids == chosen[name]
+        assert (tmp_path / f"data/published_splits/{name}.txt").read_bytes() == lists[name]
+    log = (tmp_path / "logs/split.log").read_text()
+    assert "160725 of the 160728 materials of train are missing" in log
+    shutil.rmtree(tmp_path / "data")
+    elsewhere = splits | {"url": "http://127.0.0.1:9"}
+    _, output = snakemake(tmp_path, "--dry-run", splits=elsewhere, **OWN)
+    assert "Nothing to be done" in output, output

@@ -11,7 +11,6 @@ from optimetal.database.entries import (
     AB_INITIO,
     SURROGATE,
     EntryError,
-    entry_folders,
     read_entry,
 )
 
@@ -72,6 +71,21 @@ def text_lattice(content):
     content["structure"]["lattice"]["matrix"] = "cubic"
 
 
+def move_atoms_together(content):
+    for site in content["structure"]["sites"]:
+        site["abc"] = [0.1, 0.2, 0.3]
+
+
+def flatten_cell(content):
+    content["structure"]["lattice"]["matrix"][2] = [3.0, 3.0, 0.0]
+    content["structure"]["lattice"]["matrix"][1] = [0.0, 3.0, 0.0]
+    content["structure"]["lattice"]["matrix"][0] = [3.0, 0.0, 0.0]
+
+
+def put_uranium(content):
+    content["structure"]["sites"][1]["species"][0]["element"] = "U"
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
@@ -83,6 +97,9 @@ def text_lattice(content):
         (mix_site, "disordered"),
         (two_drude_frequencies, "wrong shape"),
         (text_lattice, "malformed"),
+        (move_atoms_together, "no graph"),
+        (flatten_cell, "no graph"),
+        (put_uranium, "no graph"),
     ],
 )
 def test_a_faulty_record_has_a_reason(writer, tmp_path, edit, reason):
@@ -112,25 +129,6 @@ def test_surrogate_entries_are_told_apart(writer, tmp_path):
     assert read_entry(path).source == SURROGATE
 
 
-def test_entries_are_listed_by_folder_and_name(database):
-    folders = entry_folders(database)
-    assert [folder.name for folder in folders] == [f"database_nsite_{n}_part_1" for n in (1, 2)]
-    for folder, files in folders.items():
-        assert [file.name for file in files] == sorted(path.name for path in folder.iterdir())
-        for file in files:
-            stat = (folder / file.name).stat()
-            assert (file.size, file.modified) == (stat.st_size, stat.st_mtime_ns)
-
-
-def test_unfinished_files_are_no_entries(tmp_path):
-    folder = tmp_path / "database_nsite_1_part_1"
-    folder.mkdir()
-    for name in ("a.json", ".b.json", "c.json.part", "d.txt"):
-        (folder / name).touch()
-    (tmp_path / "database.json").touch()
-    assert [file.name for file in entry_folders(tmp_path)[folder]] == ["a.json"]
-
-
 def test_decoding_sets_off_at_most_one_search_for_garbage(database):
     (path, *_) = database.glob("*/*.json")
     read_entry(path)
@@ -144,9 +142,3 @@ def test_decoding_sets_off_at_most_one_search_for_garbage(database):
         gc.callbacks.pop()
     assert searches.count("start") <= 5  # one per entry, afterwards; without the pause hundreds
     assert gc.isenabled()
-
-
-def test_an_empty_folder_is_named(tmp_path):
-    (tmp_path / "database_nsite_1_part_1").mkdir()
-    with pytest.raises(FileNotFoundError, match="database_"):
-        entry_folders(tmp_path)

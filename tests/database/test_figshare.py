@@ -1,8 +1,10 @@
 """The published data on figshare, from a server on this machine."""
 
+import errno
 import io
 import json
 import logging
+import os
 import shutil
 import zipfile
 from types import SimpleNamespace
@@ -11,6 +13,7 @@ from typing import get_args
 import pytest
 
 from optimetal.config.database import DatabaseSettings
+from optimetal.database import archives
 from optimetal.database import figshare as figshare_module
 from optimetal.database.archives import ArchiveError
 from optimetal.database.figshare import SOURCES, download, list_article, unpack_source
@@ -204,6 +207,38 @@ def test_a_full_disk_is_told_before_the_download(published, fetch, monkeypatch):
     assert published.downloads() == []
 
 
+FULL_DISKS = pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+"""A disk, or the share that someone may use of it, which no look at the disk tells."""
+
+
+def fail_with(number):
+    def fail(*args):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+@FULL_DISKS
+def test_a_disk_that_gets_full_is_named(published, fetch, monkeypatch, tmp_path, number):
+    monkeypatch.setattr(Client, "fetch", fail_with(number))
+    place = rf"`database\.download_folder` to a larger disk: '{tmp_path}/data/31111798'"
+    with pytest.raises(OSError, match=rf"{os.strerror(number)}: make room .*{place}"):
+        fetch()
+
+
+@FULL_DISKS
+def test_a_disk_that_gets_full_keeps_the_archives(
+    figshare, fetch, zipped, monkeypatch, tmp_path, number
+):
+    figshare.add(31111798, zipped("database_nsite_1_part_1"))
+    figshare.add(31112491, zipped("database_nsite_2_part_1"))
+    fetch()
+    monkeypatch.setattr(archives.shutil, "copyfileobj", fail_with(number))
+    with pytest.raises(OSError, match=rf"make room .*: '{tmp_path}/data'"):
+        unpack_source("figshare_full", tmp_path / "data")
+    assert len(written(tmp_path / "data")) == 2
+
+
 def test_a_partial_file_needs_less_room(published, fetch, monkeypatch, tmp_path):
     part = tmp_path / "data/31112491/database_nsite_2_part_1.tar.gz.part"
     part.parent.mkdir(parents=True)
@@ -269,13 +304,16 @@ def test_entries_are_unpacked_side_by_side(figshare, fetch, zipped, database, tm
     assert written(tmp_path / "data/database") == unpacked
 
 
-def test_splits_are_unpacked_with_or_without_an_archive(figshare, fetch, tmp_path):
+def test_splits_are_unpacked_with_or_without_an_archive(figshare, fetch, tmp_path, caplog):
     with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
         for name in ("dataset/train.h5", "dataset/val.h5", "graph/train.pt", "dataset/notes.h5"):
             archive.writestr(name, name)
     figshare.add(31112554, {"data.zip": buffer.getvalue(), "test.h5": b"test"})
     fetch("figshare_ml")
-    assert unpack_source("figshare_ml", tmp_path / "data") == 3
+    with caplog.at_level(logging.INFO):
+        assert unpack_source("figshare_ml", tmp_path / "data") == 3
+    assert "data.zip: 2 files unpacked, 2 left out: graph/train.pt, dataset/notes.h5" in caplog.text
+    assert "stays packed: its .pt files are pickles" in caplog.text
     assert written(tmp_path / "data/dataset") == {
         "train.h5": b"dataset/train.h5",
         "val.h5": b"dataset/val.h5",

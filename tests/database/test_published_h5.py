@@ -10,7 +10,12 @@ import pytest
 
 from optimetal.database import published_h5
 from optimetal.database.entries import AB_INITIO, SURROGATE, BadEntry, read_entry
-from optimetal.database.published_h5 import import_published, read_published, write_published
+from optimetal.database.published_h5 import (
+    import_published,
+    planned_faults,
+    read_published,
+    write_published,
+)
 from optimetal.database.store import CrystalStore
 from optimetal.optics.grid import NUM_ENERGIES
 
@@ -118,6 +123,10 @@ SPOILT[7] = np.nan
         ({"position": np.ones((3, 3), np.float32)}, "wrong shape", r"position of shape \(2, 3\)"),
         ({"drude": "fast"}, "malformed", "drude"),
         ({"e_above_hull": np.nan}, "not finite", "e_above_hull"),
+        ({"e_above_hull": 1e300}, "not finite", r"some above 3e\+38"),
+        ({"position": np.ones((2, 3), np.float32)}, "no graph", "less than 0.001 Å"),
+        ({"lattice": np.ones((3, 3), np.float32)}, "no graph", "singular lattice"),
+        ({"atomic_number": np.array([11, 92], np.uint16)}, "no graph", "Bi"),
         ({"atomic_number": np.zeros(2, np.uint16)}, "malformed", "from 1 to 118"),
         ({"atomic_number": np.zeros(0, np.uint16)}, "no atoms", "atomic numbers"),
         ({"atomic_number": np.array([11.0, 17.0])}, "malformed", "float64"),
@@ -187,6 +196,17 @@ def test_splits_of_another_size_must_be_allowed(published, monkeypatch):
         run(published, allow_partial=False)
     monkeypatch.setattr(published_h5, "PUBLISHED_SPLITS", {"train": 8, "val": 2, "test": 2})
     run(published, allow_partial=False)
+
+
+def test_a_plan_knows_what_is_not_acceptable(published, monkeypatch, tmp_path):
+    assert len(planned_faults(published, allow_partial=False)) == 3
+    assert planned_faults(published, allow_partial=True) == []
+    assert planned_faults(tmp_path / "nowhere", allow_partial=False) == []
+    monkeypatch.setattr(published_h5, "PUBLISHED_SPLITS", {"train": 8, "val": 2, "test": 1})
+    assert planned_faults(published, allow_partial=True) == ["test has 2 entries, 1 too many"]
+    (published / "val.h5").write_bytes(b"")
+    (fault,) = planned_faults(published, allow_partial=True)
+    assert "val.h5" in fault
 
 
 def test_bad_groups_are_quarantined_up_to_a_share(published):

@@ -90,6 +90,7 @@ def test_a_missing_folder_is_named(folder, name):
 COUNTS = PUBLISHED_FOLDERS | {
     "database_nsite_1_part_1": 70,
     "database_nsite_2_part_1": 900,
+    "database_nsite_3_part_1": 0,
     "database_mine": 4,
 }
 del COUNTS["database_nsite_7_part_1"]
@@ -100,14 +101,15 @@ def test_everything_that_is_wrong_is_in_one_error():
         check_published("there", COUNTS, allow_partial=False)
     message = str(caught.value)
     for line in (
-        "in there is not the published one (193438 of 201361 entries)",
+        "in there is not the published one (181584 of 201361 entries)",
         "database_nsite_7_part_1 is missing (7905 entries)",
         "database_nsite_2_part_1 has 900 of 924 entries",
+        "database_nsite_3_part_1 has 0 of 11854 entries",
         "database_nsite_1_part_1 has 70 entries, 2 too many",
         "database_mine is unknown (4 entries)",
     ):
         assert line in message
-    assert message.count("\n  ") == 4
+    assert message.count("\n  ") == 5
 
 
 def test_the_whole_database_is_right(caplog):

@@ -12,6 +12,7 @@ from optimetal.scaling.printed import (
     printed_aicc,
     printed_law,
     printed_law_latex,
+    printed_parameter_law,
     printed_study,
     printed_study_latex,
 )
@@ -129,6 +130,16 @@ def test_latex_of_laws(fits, study, law):
     # the base of the powers of ten and the name of the model are no numbers of the table
     bare = [re.sub(r"OptiMetal\dB", "", line).replace("10^", "") for line in lines]
     assert [re.findall(r"-?\d+(?:\.\d+)?", line) for line in bare] == cells(PRINTED[study, law])
+
+
+def test_the_law_beside_the_spectrum_heads_is_the_printed_one(fits):
+    printed = printed_law(fits["parameter_scaling"], "power_floor").set_index("model")
+    alpha, scale, floor = map(
+        float, printed.loc["OptiMetal2B (TC)", ["alpha", "log10_x0", "loss_floor"]]
+    )
+    sizes = np.geomspace(1e6, 1e8, 5)
+    expected = (10**scale / sizes) ** alpha + floor
+    np.testing.assert_allclose(printed_parameter_law(sizes), expected)
 
 
 def test_the_power_law_in_n_is_unstable(fits):

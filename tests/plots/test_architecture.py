@@ -17,8 +17,7 @@ from optimetal.plots.architecture import (
 )
 from optimetal.plots.labels import label
 from optimetal.scaling.ablation import Parts
-from optimetal.scaling.fits import fit_law
-from optimetal.scaling.laws import LAWS
+from optimetal.scaling.printed import printed_parameter_law
 
 NOTE = "a note"
 
@@ -120,12 +119,15 @@ def test_layers_are_a_line_per_network(ax):
     assert ax.get_xlabel() == label("num_layers")
 
 
-def test_spectra_width_is_compared_with_the_law_at_equal_size(ax):
-    x = np.geomspace(1e5, 1e8, 7)
-    law = fit_law(LAWS["power"], x, LAWS["power"].function(x, 0.1, 1e7))
-    frame = pd.DataFrame({"spectra_multiplier": [1, 2, 4], "num_params": [1e6, 2e6, 4e6]})
+def test_spectra_width_is_compared_with_laws_at_equal_size(ax):
+    frame = pd.DataFrame({"spectra_multiplier": [4, 1, 2], "num_params": [4e6, 1e6, 2e6]})
     frame = frame.assign(model="2b_tc", label="2B", val_loss=1.0, val_loss_std=0.1)
-    loss_over_spectra_width(frame, law, ax, source_note=NOTE)
-    dashed = [line for line in ax.lines if line.get_linestyle() == "--"]
-    np.testing.assert_allclose(dashed[0].get_ydata(), law.predict(frame["num_params"]))
+    laws = {"fitted": lambda size: 2e6 / size, "printed": printed_parameter_law}
+    loss_over_spectra_width(frame, laws, ax, source_note=NOTE)
+    fitted, printed = (
+        [line for line in ax.lines if line.get_linestyle() == s] for s in ("--", ":")
+    )
+    assert fitted[0].get_xydata().tolist() == [[1, 2], [2, 1], [4, 0.5]]
+    np.testing.assert_allclose(printed[0].get_ydata(), printed_parameter_law([1e6, 2e6, 4e6]))
+    assert legend(ax) == ["fitted", "printed", "2B"]
     assert [float(tick) for tick in ax.get_xticks()] == [1, 2, 4]

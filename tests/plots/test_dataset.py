@@ -47,6 +47,22 @@ def test_periodic_table_states_count_and_share(ax):
     assert texts.count("0") == 0  # absent elements are grey, without numbers
 
 
+@pytest.mark.parametrize(
+    ("num_materials", "numbers"),
+    [(60, ["5", "10", "20", "50"]), (1_000, ["5", "10", "20"]), (60_000, ["10", "100", "1,000"])],
+)
+def test_the_scale_has_whole_numbers(ax, num_materials, numbers):
+    counts = pd.Series({"Cu": num_materials, "Au": 12})
+    dataset.draw_periodic_table(ax, counts, num_materials)
+    ax.figure.canvas.draw()
+    (scale,) = ax.child_axes
+    low, high = scale.get_xlim()
+    ticks = zip(scale.get_xticks(), scale.get_xticklabels(), strict=True)
+    shown = [text.get_text() for tick, text in ticks if low <= tick <= high]
+    assert shown[: len(numbers)] == numbers
+    assert [text for text in scale.get_xticklabels(minor=True) if text.get_text()] == []
+
+
 def test_one_material_and_one_element(ax):
     dataset.draw_periodic_table(ax, dataset.element_counts(["Cu"]), 1)
     ax.figure.canvas.draw()

@@ -1,11 +1,14 @@
 """What the figures of varied settings show; how they look is for the eye."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
 from optimetal.plots.labels import label
 from optimetal.plots.settings import height, loss_over_setting
+from optimetal.scaling.fits import fit_law
+from optimetal.scaling.laws import LAWS
 
 HEADS, RATE, POOLING = (
     "architecture.message_passing.heads",
@@ -26,7 +29,7 @@ def ax():
 def table():
     rows = [(heads, rate, heads + rate) for heads in (1, 2, 4, 8) for rate in (0.1, 0.2)]
     frame = pd.DataFrame(rows, columns=[HEADS, RATE, "val_loss"])
-    return frame.assign(model="m", label="M", num_train=4, width=8, val_loss_std=0.1)
+    return frame.assign(model="m", label="M", num_train=4, width=8, num_params=9, val_loss_std=0.1)
 
 
 def legend(ax):
@@ -52,6 +55,24 @@ def test_a_learning_rate_has_its_symbol(table, ax):
     loss_over_setting(table[table[HEADS] == 1], ax, path=RATE, others=[HEADS])
     assert ax.get_xlabel() == label("lr")
     assert ax.get_legend() is None  # one line needs none
+
+
+def test_sizes_are_compared_with_their_law(table, ax):
+    x = np.geomspace(1e5, 1e8, 7)
+    law = fit_law(LAWS["power"], x, LAWS["power"].function(x, 0.1, 1e7))
+    table = table[table[RATE] == 0.1].assign(num_params=[1e5, 1e6, 1e7, 1e8])
+    loss_over_setting(table, ax, path=HEADS, laws={"m": law, "other": law})
+    drawn, empty = (line for line in ax.lines if line.get_linestyle() == "--")
+    assert drawn.get_xdata().tolist() == [1, 2, 4, 8]
+    np.testing.assert_allclose(drawn.get_ydata(), law.predict(table["num_params"]))
+    assert empty.get_label() in legend(ax)
+    assert "M" in legend(ax)
+
+
+def test_equal_sizes_need_no_law(table, ax):
+    law = fit_law(LAWS["power"], [1e5, 1e6, 1e7], [3, 2, 1])
+    loss_over_setting(table.assign(num_params=7), ax, path=HEADS, others=[RATE], laws={"m": law})
+    assert "--" not in [line.get_linestyle() for line in ax.lines]
 
 
 def test_categories_are_rows_with_the_best_on_top(table, ax):

@@ -8,11 +8,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from optimetal.scaling.compute import (
+    FURTHEST,
     CostModel,
     Planner,
     SampledFit,
     WidthLaw,
     crystals_for_loss,
+    decades,
     estimate,
     fit_cost,
     fit_costs,
@@ -27,6 +29,12 @@ from optimetal.scaling.published import read_published_runs
 WIDTHS = WidthLaw((61.0, 16_166.0, 4003.0))
 KAPLAN = (0.3, 0.2, 0.4, 2e5, 3e4)
 HOFFMANN = (0.4, 0.25, 0.5, 3e4, 1e4, 0.2)
+PARAMETERS = {
+    "kaplan": KAPLAN,
+    "hoffmann": HOFFMANN,
+    "kaplan_power": (0.3, 0.4, 2e5, 3e4),
+    "hoffmann_power": (0.4, 0.5, 3e4, 1e4, 0.2),
+}
 LOSSES = np.array([[0.9], [0.6], [0.35]])
 
 
@@ -73,7 +81,7 @@ def test_other_laws_are_inverted(law, parameters):
     assert_allclose(get_law(law).function(sizes, *parameters), np.repeat(LOSSES, 2, axis=1))
 
 
-@pytest.mark.parametrize(("law", "parameters"), [("kaplan", KAPLAN), ("hoffmann", HOFFMANN)])
+@pytest.mark.parametrize(("law", "parameters"), PARAMETERS.items())
 def test_grid_laws_are_inverted_in_both_sizes(law, parameters):
     fit = exact(law, *parameters)
     crystals = crystals_for_loss(fit, LOSSES, num_params=1e9)
@@ -168,10 +176,10 @@ def test_optimal_sizes_of_the_kaplan_form_without_break():
     assert_allclose(plan["num_params"], n_scale * (a / b * sizes / d_scale) ** (b / a), rtol=1e-10)
 
 
-@pytest.mark.parametrize(("law", "parameters"), [("kaplan", KAPLAN), ("hoffmann", HOFFMANN)])
+@pytest.mark.parametrize(("law", "parameters"), PARAMETERS.items())
 @pytest.mark.parametrize("cost", [CostModel(), CostModel(3e-4, 2e-10, 0.1, "cpu", "")])
 def test_no_other_network_of_the_same_cost_is_better(law, parameters, cost):
-    assert law in GRID_LAWS
+    assert set(PARAMETERS) == set(GRID_LAWS)
     plan = planner(exact(law, *parameters), cost)
     for num_train in (3e3, 3e4, 3e6):
         best = plan.optimal_params(num_train)[0]
@@ -187,7 +195,7 @@ def test_time_that_hardly_grows_with_the_network_asks_for_larger_ones():
     assert planner(fit, slow).optimal_params(1e4)[0] > 10 * planner(fit).optimal_params(1e4)[0]
 
 
-@pytest.mark.parametrize(("law", "parameters"), [("kaplan", KAPLAN), ("hoffmann", HOFFMANN)])
+@pytest.mark.parametrize(("law", "parameters"), PARAMETERS.items())
 def test_the_cheapest_way_to_a_loss_is_on_the_frontier(law, parameters):
     plan = planner(exact(law, *parameters, draws=20))
     frontier = plan.frontier([1e4, 1e5, 1e6])
@@ -196,6 +204,82 @@ def test_the_cheapest_way_to_a_loss_is_on_the_frontier(law, parameters):
         assert_allclose(back[column], frontier[column], rtol=1e-6)
     assert (back["least_num_train"] < back["num_train"]).all()
     assert (back["least_num_params"] < back["num_params"]).all()
+
+
+# The lowest loss for a cost
+
+
+def test_the_lowest_loss_for_a_cost_has_the_analytic_form():
+    # A/N^a + B/D^b with N D = C: D = G C^(a/(a+b)) with G = (b B / a A)^(1/(a+b)), N = C / D (Hoffmann et al., eq. 4)
+    a, b, n_scale, d_scale, floor = 0.34, 0.28, 4e2, 3e3, 0.2
+    plan = planner(exact("hoffmann", a, b, b, n_scale, d_scale, floor))
+    budgets = np.array([1e10, 1e11, 1e12])
+    table = plan.for_cost(budgets.tolist())
+    per_epoch = budgets / 100
+    ratio = (b * d_scale**b) / (a * n_scale**a)
+    num_train = (ratio * per_epoch**a) ** (1 / (a + b))
+    num_params = per_epoch / num_train
+    assert_allclose(table["num_train"], num_train, rtol=1e-8)
+    assert_allclose(table["num_params"], num_params, rtol=1e-8)
+    expected = floor + (n_scale / num_params) ** a + (d_scale / num_train) ** b
+    assert_allclose(table["loss"], expected, rtol=1e-10)
+    assert_allclose(WIDTHS.width(num_params), table["width"], rtol=1e-8)
+    assert table["compute"].tolist() == budgets.tolist()
+
+
+@pytest.mark.parametrize(("law", "parameters"), PARAMETERS.items())
+@pytest.mark.parametrize("cost", [CostModel(), CostModel(3e-4, 2e-10, 0.0, "cpu", "")])
+def test_the_cost_of_a_frontier_gives_it_back(law, parameters, cost):
+    plan = planner(exact(law, *parameters, draws=3), cost)
+    frontier = plan.frontier([3e3, 3e4, 3e5])
+    back = plan.for_cost(frontier[cost.quantity].tolist())
+    for column in ("num_train", "num_params", "width", "loss", "loss_low", "loss_high"):
+        assert_allclose(back[column], frontier[column], rtol=1e-6)
+    assert back["remark"].tolist() == frontier["remark"].tolist()
+
+
+def test_the_interval_of_the_loss_is_that_of_the_draws():
+    fit = exact("hoffmann", *HOFFMANN, draws=40)
+    fit.parameters[-1, 1:] = np.linspace(0.1, 0.3, 40)  # floors: the network for a cost is the same
+    (row,) = planner(fit).for_cost([1e12]).to_dict("records")
+    assert row["num_train_low"] == row["num_train"] == row["num_train_high"]
+    assert row["loss_low"] - row["loss"] == pytest.approx(0.1 - 0.2, abs=0.006)
+    assert row["loss_high"] - row["loss"] == pytest.approx(0.3 - 0.2, abs=0.006)
+
+
+def test_the_scatter_of_run_times_widens_the_loss():
+    losses = [
+        planner(exact("kaplan", *KAPLAN, draws=500), CostModel(3e-4, 2e-8, scatter, "gpu", ""))
+        .for_cost([1.0])
+        .iloc[0]
+        for scatter in (0.0, 0.5)
+    ]
+    assert losses[0]["loss_low"] == losses[0]["loss_high"]
+    assert losses[1]["loss_low"] < 0.98 * losses[1]["loss"]
+    assert losses[1]["loss_high"] > 1.02 * losses[1]["loss"]
+
+
+def test_costs_far_outside_the_measured_sizes_are_not_answered():
+    plan = planner(exact("hoffmann", *HOFFMANN))
+    sizes = [0.9 * FURTHEST * 1e5, 1.1 * FURTHEST * 1e5, 0.9 * 1e3 / FURTHEST]
+    assert (plan.optimal_params(sizes[0])[0]) < FURTHEST * 1e7
+    inside, beyond, below = plan.for_cost(plan.frontier(sizes)["compute"].tolist()).to_dict(
+        "records"
+    )
+    assert np.isfinite(inside["loss"])
+    assert inside["remark"] == "num_train 9 times the largest measured"
+    for row, reason in ((beyond, "num_train 11 times"), (below, "num_train 0.09 times")):
+        assert np.isnan(
+            [value for key, value in row.items() if key.startswith(("loss", "num"))]
+        ).all()
+        assert row["remark"].startswith("not answered, too far from the measured sizes")
+        assert reason in row["remark"]
+
+
+def test_decades_around_costs():
+    assert decades([0.03, 20, 300]) == [0.01, 0.1, 1, 10, 100, 1000, 10_000]
+    with pytest.raises(ValueError, match="expected positive costs, got 0"):
+        decades([0.0, 1.0])
 
 
 # What is said about an answer
@@ -333,7 +417,7 @@ def test_a_plan_from_runs_holds_the_truth(grid_runs):
 def test_a_law_that_does_not_converge_has_no_plan(grid_runs):
     few = grid_runs[grid_runs["num_train"].isin([100, 200]) & grid_runs["width"].isin([4, 8])]
     plan = make_planner(few.assign(epochs=100), "kaplan", CostModel(), seed=0)
-    for table in (plan.frontier([1e3]), plan.for_loss([0.5])):
+    for table in (plan.frontier([1e3]), plan.for_loss([0.5]), plan.for_cost([1e9])):
         assert table["num_params"].isna().all()
         assert table["remark"][0].startswith("law not converged: 4 points cannot test")
 

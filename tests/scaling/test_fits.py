@@ -26,6 +26,8 @@ TRUE = {
 TRUE_GRID = {
     "kaplan": (0.3, 0.2, 0.45, 2e5, 3e4),
     "hoffmann": (0.6, 0.15, 0.5, 5e4, 2e4, 0.3),
+    "kaplan_power": (0.3, 0.45, 2e5, 3e4),
+    "hoffmann_power": (0.6, 0.35, 5e4, 2e4, 0.3),
 }
 
 

@@ -11,7 +11,9 @@ from optimetal.scaling.laws import (
     broken_amplitude,
     get_law,
     hoffmann,
+    hoffmann_power,
     kaplan,
+    kaplan_power,
     power,
     power_floor,
 )
@@ -101,6 +103,17 @@ def test_hoffmann_form_is_the_sum_of_its_terms():
     )
     np.testing.assert_allclose(
         hoffmann([X, endless], *GRID, 0.15), 0.15 + power(X, 0.3, 2e5), rtol=1e-12
+    )
+
+
+def test_without_a_break_the_published_forms_are_those_of_their_authors():
+    n_over, d_over = 2e5 / X, 3e4 / X[::-1]
+    x = [X, X[::-1]]
+    np.testing.assert_allclose(
+        kaplan_power(x, 0.3, 0.4, 2e5, 3e4), (n_over**0.75 + d_over) ** 0.4, rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        hoffmann_power(x, 0.3, 0.4, 2e5, 3e4, 0.1), 0.1 + n_over**0.3 + d_over**0.4, rtol=1e-12
     )
 
 

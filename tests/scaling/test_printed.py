@@ -9,6 +9,7 @@ from optimetal.scaling.printed import (
     printed_aicc_latex,
     printed_law,
     printed_law_latex,
+    printed_parameter_law,
     printed_study,
     printed_study_latex,
 )
@@ -66,3 +67,8 @@ def test_study_of_architectures(runs_of):
     latex = printed_study_latex(printed, "$n$")
     assert r"Model & $n$ & 1 & 2 \\" in latex
     assert r"$L_\mathrm{val}$ & 1.235 & 1.235 \\" in latex
+
+
+def test_the_printed_law_of_the_parameters():
+    # its floor, and (N_0 / N)^alpha = 10^-alpha at N = 10 N_0
+    assert printed_parameter_law([1e99, 10**5.33]) == pytest.approx([1.03, 1.03 + 10**-0.58])

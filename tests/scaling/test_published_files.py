@@ -1,5 +1,6 @@
 """Download of the result files, from a server on this machine."""
 
+import gzip
 import hashlib
 import logging
 import threading
@@ -8,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from optimetal.scaling.published_files import FILES, RemoteFile, download_published
+from optimetal.scaling.published_files import FILES, LISTS, RemoteFile, download_published
 
 COMMIT = "0" * 40
 CONTENTS = {"a.json": b'{"a": 1}', "ablation/b.json": b"[]"}
@@ -82,6 +83,15 @@ def test_a_missing_file_is_named(url, served, files, tmp_path):
     assert written(tmp_path / "here") == {"a.json": CONTENTS["a.json"]}
 
 
+def test_errors_refer_to_the_section_that_asks(url, served, files, tmp_path):
+    (served / "remote/a.json").write_bytes(b"")
+    with pytest.raises(ValueError, match="check the address in `splits`"):
+        download_published(tmp_path, url, COMMIT, files=files, section="splits", retries=0)
+    (served / "remote/a.json").unlink()
+    with pytest.raises(OSError, match=r"address in `splits`.*folder .* in `splits\.folder`"):
+        download_published(tmp_path, url, COMMIT, files=files, section="splits", retries=0)
+
+
 def test_no_server_is_an_error_that_says_what_to_do(files, tmp_path):
     with pytest.raises(OSError, match="check the network"):
         download_published(tmp_path, "http://127.0.0.1:9", COMMIT, files=files, retries=0)
@@ -109,3 +119,12 @@ def test_checksums_are_those_of_the_published_files(parity):
         pytest.skip(f"no published measurements at {folder}")
     for name, file in FILES.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == file.sha256, name
+
+
+def test_checksums_are_those_of_the_published_lists(parity):
+    folder = parity / ".." / ".." / "published" / "data_splits"
+    if not folder.is_dir():
+        pytest.skip(f"no published lists at {folder}")
+    for name, file in LISTS.items():
+        content = gzip.decompress((folder / f"{name}.gz").read_bytes())
+        assert hashlib.sha256(content).hexdigest() == file.sha256, name

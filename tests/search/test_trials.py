@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+import signal
 
 import pandas as pd
 import pytest
@@ -13,6 +14,8 @@ from optimetal.config.variation import LEARNING_RATE, WEIGHT_DECAY
 from optimetal.search import trials
 from optimetal.search.trials import Search, next_trial, work, write_result
 from optimetal.training.faults import TrainingError
+from optimetal.training.interruption import Interrupted
+from optimetal.training.status import read_json
 
 
 @pytest.fixture
@@ -123,6 +126,34 @@ def test_trials_are_trained_and_equal_choices_once(run, graphs, tmp_path):
     trained = list((tmp_path / "trials").rglob("config.json"))
     assert len(trained) == 2
     assert not list((tmp_path / "trials").rglob("checkpoint*"))
+
+
+def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_end(run, graphs, tmp_path, monkeypatch):
+    """Whenever it comes within a trial; what a killed process left half-written goes."""
+    whole = search_in(tmp_path / "whole", run, trials=3, **GRID)
+    work(whole, *graphs)
+    train_step, steps = trials.TrialTrainer.train_step, []
+
+    def interrupted_step(self, crystals):
+        steps.append(crystals)
+        if len(steps) in (3, 10):  # of 8 in a trial
+            signal.raise_signal(signal.SIGINT)
+        return train_step(self, crystals)
+
+    monkeypatch.setattr(trials.TrialTrainer, "train_step", interrupted_step)
+    stopped = search_in(tmp_path / "stopped", run, trials=3, **GRID)
+    for _ in range(2):
+        with pytest.raises(Interrupted, match="SIGINT"):
+            work(stopped, *graphs)
+        stati = {file.parent: read_json(file) for file in tmp_path.rglob("stopped/**/status.json")}
+        (trial,) = [path for path, said in stati.items() if said["state"] == "interrupted"]
+        (trial / ".checkpoint.999999999.part.pt").write_bytes(b"half")
+    work(stopped, *graphs)
+    assert len(steps) == 8 * len({str(choice) for choice in choices(whole)})
+    assert choices(stopped) == choices(whole)
+    ours, theirs = ([t.value for t in search.open().trials] for search in (stopped, whole))
+    assert ours == theirs
+    assert not list(tmp_path.rglob(".*.part*"))
 
 
 def test_trials_that_diverge_are_the_worst(run, graphs, tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 PARTITIONS = ("cpu", "gpu")
 GPU_DEVICES = ("/dev/null", "/dev/zero")  # Slurm wants one device file of its own for each GPU
+POLICY = Path("/usr/sbin/policy-rc.d")
 SECONDS_TO_START = 30
 SECONDS_TO_END = 20
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"  # daemons lie where not everybody looks
@@ -214,17 +215,38 @@ def _jobs(environment: dict[str, str]) -> str:
 
 
 def install() -> None:
-    """Install what is missing, with Debian's package manager; say so where that is impossible."""
-    if missing_programs() and (os.getuid() != 0 or shutil.which("apt-get") is None):
-        print("Slurm is not installed and cannot be: that needs root and Debian.", file=sys.stderr)
-    elif missing_programs():
-        command = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *PACKAGES]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        if subprocess.run(command, env=environment, check=False).returncode:
-            subprocess.run(["apt-get", "-q", "update"], env=environment, check=False)
-            subprocess.run(command, env=environment, check=False)
-        if missing := missing_programs():
-            print(f"Slurm could not be installed: no {', '.join(missing)}.", file=sys.stderr)
+    """Install what is missing, with Debian's package manager, or exit with a word on why that is impossible."""
+    if missing_programs():
+        if os.getuid() != 0 or shutil.which("apt-get") is None:
+            sys.exit("Slurm is not installed and cannot be: that needs root and Debian.")
+        with _services_stay_off():
+            if _apt_get("install", "--no-install-recommends", *PACKAGES):
+                _apt_get("update")
+                _apt_get("install", "--no-install-recommends", *PACKAGES)
+    if missing := missing_programs():
+        sys.exit(f"Slurm could not be installed: no {', '.join(missing)}.")
+
+
+def _apt_get(*arguments: str) -> int:
+    """Exit code of the package manager, which neither asks nor waits for long."""
+    options = ("DPkg::Lock::Timeout=120", "Acquire::Retries=1", "Acquire::http::Timeout=20")
+    command = ["apt-get", "-q", "-y", *(word for option in options for word in ("-o", option))]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    return subprocess.run([*command, *arguments], env=environment, check=False).returncode
+
+
+@contextmanager
+def _services_stay_off() -> Iterator[None]:
+    """Debian starts the daemons of the packages that it installs, unless this script forbids it."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 if __name__ == "__main__":

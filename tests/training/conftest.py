@@ -16,6 +16,8 @@ from optimetal.training.status import Status
 
 NUM_CRYSTALS = 12
 MAIN = "from optimetal.training.__main__ import main; main(arguments)"
+ENDED_BY_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""As from a terminal; tests in the background of a shell would ignore it."""
 
 
 def _packed(numbers):
@@ -95,7 +97,7 @@ def start(graph_files):
         (folder / "run.json").write_text(run.model_dump_json())
         arguments = [str(path) for path in (folder / "run.json", *graph_files, folder)]
         prepare = f"import os; os.environ.update({environment!r}); arguments = {arguments!r}"
-        code = f"{prepare}\n{code}"
+        code = f"{prepare}\n{ENDED_BY_CTRL_C}\n{code}"
         processes.append(context.Process(target=exec, args=(code,)))
         processes[-1].start()
         return processes[-1]

@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from optimetal.training.interruption import EXIT_CODE, Interrupted, StopRequest
+from optimetal.training.interruption import EXIT_CODE, SIGNALS, Interrupted, StopRequest
 from optimetal.training.loop import Trainer
+from tests.training.conftest import MAIN
 
 EPOCHS = 32
 MEASURED = ["seconds", "seconds_per_epoch", "peak_memory_mb"]
@@ -84,7 +85,7 @@ def test_a_run_that_is_killed_again_and_again(run, whole, start, finish, wait_fo
     assert_only_results_are_left(tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_warned_run_saves_its_state_and_goes_on(
     run, whole, start, finish, wait_for, tmp_path, number
 ):
@@ -132,6 +133,57 @@ def test_signals_are_noted_and_then_do_what_they_did():
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.received == "SIGUSR1"
     assert signal.getsignal(signal.SIGUSR1) is before
+
+
+@pytest.fixture
+def keyboard():
+    """Function that presses Ctrl-C; what it does here is Python's own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_ctrl_c_is_not_noted(keyboard):
+    with pytest.raises(KeyboardInterrupt), StopRequest() as stop:
+        keyboard()
+        assert stop.received == "SIGINT"
+        signal.raise_signal(signal.SIGTERM)  # a warning and Ctrl-C are not two of them
+        keyboard()
+    with StopRequest() as stop:  # it counts anew
+        signal.raise_signal(signal.SIGTERM)
+        keyboard()
+        assert stop.received == "SIGTERM"
+
+
+def test_ctrl_c_that_is_ignored_stays_ignored(keyboard):
+    """As shells tell what they put in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with StopRequest() as stop:
+        keyboard()
+        keyboard()
+        assert stop.received is None
+
+
+SLOW = f"""
+import time
+from optimetal.training.loop import Trainer
+Trainer.train_step = lambda *_, sleep=time.sleep: sleep(1000)
+{MAIN}
+"""
+
+
+def test_a_second_ctrl_c_ends_a_training_within_its_batch(run, start, finish, wait_for, tmp_path):
+    process = start(run, tmp_path, SLOW)
+    events = tmp_path / "tensorboard"
+    wait_for(lambda: events.is_dir() and any(events.iterdir()), process)
+    time.sleep(0.2)  # until the batch has begun
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.2)
+    assert process.is_alive()
+    os.kill(process.pid, signal.SIGINT)
+    assert finish(process) not in (0, EXIT_CODE, None)
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert (status["state"], status["reason"]) == ("interrupted", "stopped from the keyboard")
 
 
 def test_an_interruption_between_two_batches_loses_nothing(

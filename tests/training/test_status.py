@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from datetime import datetime
 
 import pytest
@@ -52,6 +53,43 @@ def test_the_file_is_written_every_few_seconds_only(tmp_path, monkeypatch):
     assert read_json(tmp_path / "status.json")["epoch"] == 2
 
 
+def test_a_run_gives_signs_of_life_however_long_its_epochs_take(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_SIGNS", 0.01)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_WRITES", 0.0)
+    file = tmp_path / "status.json"
+    with running(file):
+        first = file.stat().st_ino
+        deadline = time.monotonic() + 60
+        while file.stat().st_ino == first and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert file.stat().st_ino != first  # another file under the same name
+        assert read_json(file)["state"] == "running"
+    last = file.stat().st_ino
+    time.sleep(0.1)
+    assert file.stat().st_ino == last
+    assert read_json(file)["state"] == "done"
+
+
+def test_a_full_disk_does_not_end_the_signs_of_life(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_SIGNS", 0.001)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_WRITES", 0.0)
+    tried = []
+
+    def full(*_):
+        tried.append(None)
+        raise OSError("no space left")
+
+    file = tmp_path / "status.json"
+    with running(file):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "write_text", full)
+            deadline = time.monotonic() + 60
+            while len(tried) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+        assert len(tried) >= 2
+    assert read_json(file)["state"] == "done"
+
+
 def test_other_processes_of_a_run_write_nothing(tmp_path):
     with running(tmp_path / "status.json", active=False) as status:
         status.update(epoch=1)
@@ -63,6 +101,8 @@ def test_a_file_that_cannot_be_read_says_nothing(tmp_path):
     assert read_json(tmp_path / "status.json") == read_json(tmp_path / "missing.json") == {}
     (tmp_path / "status.json").write_text(json.dumps({"state": "done"}))
     assert read_json(tmp_path / "status.json") == {"state": "done"}
+    (tmp_path / "status.json").write_text("[]")
+    assert read_json(tmp_path / "status.json") == {}
 
 
 def test_leftovers_of_the_dead_are_removed_and_of_the_living_not(tmp_path):

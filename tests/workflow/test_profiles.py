@@ -16,6 +16,24 @@ NAMES = set(re.findall(r"^ *(?:rule|checkpoint) (\w+):", RULES, re.MULTILINE)) |
 )
 
 
+ALONE = {
+    "download": "needs a network: done before, on the login node",
+    "download_lists": "likewise",
+    "download_published": "likewise",
+    "unpack": "hours of reading and writing, as the rule says",
+    "inventory": "comes before anything that it could be grouped with",
+    "split": "likewise",
+    "surrogate_database": "likewise; its processors are set",
+    "dataset_figures": "is ready long before the other figures",
+    "configuration": "takes a second, where Snakemake runs",
+    "checks_passed": "may fail, and would take the figures of its group with it",
+    "take_over": "a checkpoint: decides what comes next",
+    "searched_rates": "likewise",
+    "paper_figures": "does nothing itself",
+}
+"""Rules that are jobs of their own with the resources that they declare, or with those of all."""
+
+
 def profile(**edited):
     """The profile with some of its variables edited, as Snakemake reads it."""
     text = (PROFILE / "config.yaml").read_text()
@@ -31,6 +49,22 @@ def test_every_rule_named_in_it_exists():
         rule for section in ("groups", "set-threads", "set-resources") for rule in content[section]
     }
     assert named <= NAMES
+
+
+def test_every_rule_has_its_place():
+    content = profile()
+    places = [set(content["set-resources"]), set(content["groups"]), set(ALONE)]
+    assert set.union(*places) == NAMES
+    assert sum(map(len, places)) == len(NAMES)
+
+
+def test_a_pack_of_trainings_asks_for_what_a_training_does():
+    resources = profile(gpu_type='"a100"')["set-resources"]
+    pack, training = resources["train_pack"], resources["train"]
+    assert {**pack, "mem_mb": None} == {**training, "mem_mb": None}
+    assert pack["gpu_model"] == "'a100'"
+    # the processors are those of the rule, one for each training at a time
+    assert "train_pack" not in profile()["set-threads"]
 
 
 def test_rules_that_take_all_cores_are_told_how_many():
@@ -64,7 +98,13 @@ def test_snakemake_asks_for_them(tmp_path):
     pytest.importorskip("snakemake_executor_plugin_slurm")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+            *(
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--snakefile",
+                str(ROOT / "workflow" / "Snakefile"),
+            ),
             *("--directory", str(tmp_path), "--configfile", str(ROOT / "config" / "test.yaml")),
             *("--workflow-profile", str(PROFILE), "--dry-run", "--quiet", "host"),
         ],

@@ -24,7 +24,12 @@ def snakemake(working_folder, *arguments, **published):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "paper_figures"),
-            *("--snakefile", str(ROOT / "Snakefile"), "--directory", str(working_folder)),
+            *(
+                "--snakefile",
+                str(ROOT / "workflow" / "Snakefile"),
+                "--directory",
+                str(working_folder),
+            ),
             *("--configfile", str(ROOT / "config" / "published.yaml"), "--cores", "2"),
             *("--config", *settings, *arguments),
         ],
@@ -62,7 +67,7 @@ def test_every_figure_is_there_as_pdf_and_png(made):
 
 def test_every_table_names_its_source(made):
     tables = sorted((made / "tables").rglob("*.csv"))
-    assert len(tables) == 49 + 3
+    assert len(tables) == 50 + 3
     for table in tables:
         assert table.read_text().startswith("# ab initio (published)"), table
         if table.name != "runs.csv":
@@ -107,6 +112,19 @@ def test_a_plan_follows_from_the_grid(made):
     assert np.isinf(targets.loc[below, "compute"]).all()
     assert targets.loc[below, "remark"].str.startswith("not reachable: the fitted floor is").all()
     assert np.isfinite(targets.loc[~below, ["num_train", "width", "compute"]]).all(axis=None)
+
+
+def test_budgets_far_outside_the_grid_are_not_answered(made):
+    budgets = pd.read_csv(made / "tables/grid/budgets.csv", comment="#")
+    refused = budgets["remark"].str.startswith("not answered", na=False)
+    assert set(refused) == {True, False}
+    assert budgets.loc[refused, ["loss", "num_train", "width"]].isna().all(axis=None)
+    answered = budgets[~refused].set_index(["model", "law"])
+    assert (answered["loss_low"] <= answered["loss"]).all()
+    assert (answered["loss"] <= answered["loss_high"]).all()
+    for _, of_fit in answered.groupby(level=[0, 1]):
+        assert of_fit["compute"].is_monotonic_increasing
+        assert of_fit["loss"].is_monotonic_decreasing
 
 
 def test_a_missing_seed_stops_the_run_and_is_named(files, tmp_path):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ CONFIG = ROOT / "config" / "test.yaml"
 def command(folder, *arguments, config=CONFIG):
     """Snakemake on the project's Snakefile, working in another folder."""
     return [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "workflow" / "Snakefile")),
         *("--directory", str(folder), "--configfile", str(config), "--cores", "2"),
         *arguments,
     ]
@@ -131,7 +132,7 @@ def yaml_studies():
 
 def test_every_figure_exists_twice_and_every_table_too(study):
     pictures = sorted((study / "results/figures").rglob("*.png"))
-    assert len(pictures) == 4 + 7 + 1 + 4 + 2 * 3 + 2 + 1 + 2 + 3 + 4
+    assert len(pictures) == 7 + 7 + 1 + 4 + 2 * 3 + 2 + 1 + 2 + 3 + 4
     for picture in pictures:
         assert picture.stat().st_size > 5_000, picture
         assert picture.with_suffix(".pdf").read_bytes().startswith(b"%PDF"), picture
@@ -196,7 +197,7 @@ def test_a_second_run_does_nothing(study):
 def test_a_plot_setting_repeats_plots_only(study):
     code, output = snakemake(study, "--dry-run", "--config", "plots={'seed': 5}")
     assert code == 0, output
-    assert set(planned_rules(output)) == {"evaluation_figures", "all"}
+    assert set(planned_rules(output)) == {"evaluation_figures", "configuration", "all"}
 
 
 def test_a_training_setting_repeats_trainings_but_not_the_data(study):
@@ -208,6 +209,45 @@ def test_a_training_setting_repeats_trainings_but_not_the_data(study):
     assert not {"surrogate_database", "compress", "split", "graphs"} & set(planned)
 
 
+def test_packed_trainings_are_handed_over(study):
+    assert not list((study / "results").rglob("*.ready"))
+    states = [json.loads(file.read_text()) for file in study.glob("results/runs/*/*/status.json")]
+    assert {state["state"] for state in states} == {"done"}
+
+
+def test_a_training_that_is_gone_is_done_again_with_its_pack_and_no_other(study, tmp_path):
+    folder = shutil.copytree(study, tmp_path / "copy")
+    shutil.rmtree(folder / "results/packs", ignore_errors=True)  # marks that the kill has left
+    gone = min(folder.glob("results/runs/*/*/metrics.json"))
+    gone.unlink()
+    code, output = snakemake(folder, "--dry-run", str(gone.relative_to(folder)))
+    assert code == 0, output
+    assert planned_rules(output) == {"train_pack": 1, "train": 1}
+
+
+def test_the_folder_itself_has_the_same_default(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--directory", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    planned = planned_rules(done.stdout + done.stderr)
+    assert planned["everything"] == 1
+    assert planned["train"] > 50
+
+
+def test_without_packing_each_training_is_a_job(tmp_path):
+    settings = yaml.safe_load(CONFIG.read_text())
+    del settings["packing"]
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    code, output = snakemake(tmp_path, "--dry-run", config=tmp_path / "config.yaml")
+    assert code == 0, output
+    assert "train_pack" not in planned_rules(output)
+
+
 def test_the_report_is_one_file_with_all_figures(study):
     code, output = snakemake(study, "--report", "results/report.html")
     assert code == 0, output
@@ -215,6 +255,9 @@ def test_the_report_is_one_file_with_all_figures(study):
     assert "surrogate, not ab initio" in report
     for name in ("scaling.png", "quartiles.png", "learning_curves.png", "runs.csv"):
         assert name in report, name
+    for category in ("Configuration", "Data", "Trainings", "Scaling laws", "Checks"):
+        assert f"showCategory('{quote(category)}')" in report, category  # its guide
+    assert "System Message" not in report  # of a caption that is no valid reStructuredText
 
 
 def test_a_misspelt_key_stops_the_run_and_is_named(tmp_path):

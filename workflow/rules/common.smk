@@ -6,7 +6,7 @@ import optimetal
 from optimetal.config.project import ConfigurationError, read_project
 from optimetal.config.published import REFERENCE_WIDTH, STUDIES, read_published_project
 from optimetal.config.studies import Plan, ScalingPlan
-from optimetal.scaling.laws import PUBLISHED_LAWS, get_law
+from optimetal.scaling.laws import PUBLISHED_GRID_LAWS, PUBLISHED_LAWS, get_law
 from optimetal.search.findings import read_findings
 from snakemake.exceptions import IncompleteCheckpointException
 
@@ -49,6 +49,7 @@ COMPARISONS = {
 PLAN_TABLES = {
     "compute_optimal": "optimal network for each number of crystals",
     "loss_targets": "cheapest way to a loss",
+    "budgets": "lowest loss for a cost",
     "cost": "cost of a training",
 }
 ARCHITECTURE_FIGURES = {
@@ -70,7 +71,7 @@ ARCHITECTURE_TABLES = {
 # Figures and tables of a search for architectures of ours: name -> label.
 ABLATION = (
     {
-        **{study: PLAN.label(study) for study in PROJECT.ablation.studies},
+        **{study: SCALING.label(study) for study in PROJECT.ablation.studies},
         "improvements": "Improvements",
     }
     if PLAN and PROJECT.ablation
@@ -112,22 +113,50 @@ def library(*modules):
 
 
 def reported(files, caption, category, subcategory):
-    """Files of the report, each with its label: label -> path."""
-    place = {
-        "caption": f"../report/{caption}.rst",
-        "category": category,
-        "subcategory": subcategory,
-    }
-    return [report(file, labels={"result": name}, **place) for name, file in files.items()]
+    """Files of the report, each with its label: label -> path. In the caption, {name} is that of the file."""
+
+    def marked(file, label):
+        path = f"../report/{caption}.rst".replace("{name}", Path(file).stem)
+        return report(file, path, category, subcategory, {"result": label})
+
+    return [marked(file, label) for label, file in files.items()]
+
+
+def study_label(wildcards):
+    """Name of a study in the report."""
+    return SCALING.label(wildcards.study)
+
+
+def model_label(model):
+    """Name of a model in the report."""
+    if not PUBLISHED:
+        return PROJECT.models[model].label
+    from optimetal.plots.labels import MODELS  # imports matplotlib, which most runs do not need
+
+    return MODELS[model].label
+
+
+def labelled(label):
+    """Label of a result of one model."""
+    return lambda wildcards: {"result": f"{label}, {model_label(wildcards.model)}"}
 
 
 def law_tables(laws):
-    """Tables of the laws of one study and of their comparison: label -> path."""
-    names = {law: LAW_LABELS[law] for law in laws} | COMPARISONS
-    return {
-        f"Table: {label}": f"<results>/tables/{{study}}/{name}.html"
-        for name, label in names.items()
-    }
+    """Tables of the laws of one study and of their comparison, in the report."""
+    names = {law: LAW_LABELS[law] for law in laws}
+    return [
+        table
+        for labels, caption in ((names, "laws/law"), (COMPARISONS, "laws/{name}"))
+        for table in reported(
+            {
+                f"Table: {label}": f"<results>/tables/{{study}}/{name}.html"
+                for name, label in labels.items()
+            },
+            caption,
+            "Scaling laws",
+            study_label,
+        )
+    ]
 
 
 def reference_width(model):
@@ -176,6 +205,28 @@ def find_run(name):
     return PLAN.runs.get(name) or find(name, members, PLAN.later)[0]
 
 
+def packs(study):
+    """Jobs that do several trainings of a study, by name; none where each training has a job of its own."""
+    return PLAN.packs(study, members(study))
+
+
+def pack_of(wildcards):
+    """Mark of the job that does a training ahead of its own, where trainings are packed."""
+    if not PROJECT.packing:
+        return []
+    name = wildcards.run
+    study = PLAN.first_study.get(name)
+    if study is None:
+        study = find(name, lambda study: dict.fromkeys(members(study), study), PLAN.later)[0]
+    (pack,) = (pack for pack, runs in packs(study).items() if name in runs)
+    return f"<results>/packs/{pack}.done"
+
+
+def find_pack(name):
+    """Trainings of a job that does several, by name."""
+    return packs(name.rpartition("/")[0])[name]
+
+
 def find_search(name):
     """The search of a name: the training that its trials vary, and its settings."""
     run, study = find(name, searches, [s for s in PLAN.later if PROJECT.studies[s].search])
@@ -217,11 +268,34 @@ def run_files(names, file):
     return [f"<results>/runs/{name}/{file}" for name in names]
 
 
+def training_sizes():
+    """Sizes of the training subsets of all studies."""
+    return sorted({size for study in PROJECT.studies.values() for size in study.num_train})
+
+
+def cell_histograms():
+    """Figures of the sizes of unit cells: label -> path."""
+    names = {
+        "Atoms per unit cell": "atoms_per_cell",
+        "Atoms per unit cell, training subsets": "atoms_per_cell_subsets",
+    }
+    return {label: f"<results>/figures/dataset/{name}.png" for label, name in names.items()}
+
+
+def element_tables():
+    """Figures of the elements of each split and training subset: label -> path."""
+    names = {f"Elements of the {split} set": split for split in SPLITS}
+    for size in training_sizes():
+        names[f"Elements of {size:,} training crystals"] = f"train_{size}"
+    return {
+        label: f"<results>/figures/dataset/periodic_table_{name}.png"
+        for label, name in names.items()
+    }
+
+
 def dataset_files():
-    """Figures of elements and unit cells of each split."""
-    folder = "<results>/figures/dataset"
-    tables = [f"{folder}/periodic_table_{split}.png" for split in SPLITS]
-    return [f"{folder}/atoms_per_cell.png", *tables]
+    """Figures of what the splits and training subsets consist of."""
+    return [*cell_histograms().values(), *element_tables().values()]
 
 
 def training_files():
@@ -289,6 +363,11 @@ def exploratory_runs(wildcards):
     return sorted(runs[True] - runs[False])
 
 
+def configuration_files():
+    """The configuration, for the report."""
+    return ["<results>/configuration.html"]
+
+
 def check_files():
     """Table of everything that was checked; the second file is there if nothing failed."""
     return ["<results>/checks.html", "<results>/checks_passed.txt"]
@@ -297,6 +376,7 @@ def check_files():
 def study_files():
     """Everything that a study of ours ends in."""
     return [
+        *configuration_files(),
         *dataset_files(),
         *training_files(),
         *evaluation_files(),
@@ -311,7 +391,7 @@ def printed_tables():
     fitted = SCALING.fitted("num_train", "num_params", "grid")
     tried = {study: SCALING.laws(study) for study in fitted}
     return {
-        study: [law for law in laws if law in (*PUBLISHED_LAWS, *PROJECT.scaling.grid_laws)]
+        study: [law for law in laws if law in (*PUBLISHED_LAWS, *PUBLISHED_GRID_LAWS)]
         for study, laws in tried.items()
     }
 
@@ -330,4 +410,4 @@ def published_files():
     architectures = [
         f"<results>/figures/architecture/{figure}.png" for figure in ARCHITECTURE_FIGURES
     ]
-    return scaling_files() + printed_files("tex") + architectures
+    return configuration_files() + scaling_files() + printed_files("tex") + architectures

@@ -1,5 +1,6 @@
 # Database -> records of each split.
 
+from optimetal.database.lists import list_files
 from optimetal.database.validate import PlannedEntries
 
 # Downloads are kept when results are removed.
@@ -10,6 +11,8 @@ ENTRIES = PlannedEntries(
     PROJECT.database.expected == "published",
     PROJECT.database.allow_partial,
 )
+# Whether lists of identifiers decide who is in which split.
+BY_LISTS = PROJECT.splits.method == "published"
 
 
 if PROJECT.database.source == "surrogate":
@@ -110,6 +113,8 @@ if PROJECT.database.source in ("folder", "figshare_full"):
 
 if PROJECT.database.source == "figshare_ml":
 
+    from optimetal.database.published_h5 import planned_faults
+
     rule published_records:
         input:
             complete=rules.unpack.output.complete,
@@ -132,9 +137,14 @@ if PROJECT.database.source == "figshare_ml":
             mem_mb=4000,
             runtime=240,
         params:
+            # so that the check is repeated when it must fail
+            faults=lambda wildcards: planned_faults(
+                f"{DOWNLOADED}/dataset", PROJECT.database.allow_partial
+            ),
             folder=lambda wildcards, input: str(Path(input.complete).parent / "dataset"),
             max_bad_share=PROJECT.database.max_bad_share,
-            allow_partial=PROJECT.database.allow_partial,
+            # not recorded: that less would do is no reason to start over
+            allow_partial=lambda wildcards, input: PROJECT.database.allow_partial,
         script:
             "../scripts/published_records.py"
 
@@ -173,9 +183,40 @@ else:
         script:
             "../scripts/compress.py"
 
+    if BY_LISTS and not PROJECT.splits.folder:
+        from optimetal.config.repository import COMMIT
+        from optimetal.scaling.published_files import LISTS
+
+        rule download_lists:
+            output:
+                lists=[
+                    f"{PROJECT.database.download_folder}/published_splits/{name}" for name in LISTS
+                ],
+            log:
+                "<logs>/download_lists.log",
+            retries: 2
+            resources:
+                runtime=30,
+            params:
+                commit=COMMIT,
+                # not recorded: a mirror has the same files
+                url=lambda wildcards, output: PROJECT.splits.url,
+                folder=lambda wildcards, output: str(Path(output.lists[0]).parent),
+            script:
+                "../scripts/download_lists.py"
+
     rule split:
         input:
             records=rules.compress.output.records,
+            lists=lambda wildcards: (
+                []
+                if not BY_LISTS
+                else (
+                    [str(file) for file in list_files(PROJECT.splits.folder).values()]
+                    if PROJECT.splits.folder
+                    else rules.download_lists.output.lists
+                )
+            ),
         output:
             train="<results>/dataset/train.h5",
             val="<results>/dataset/val.h5",
@@ -189,6 +230,9 @@ else:
             mem_mb=4000,
             runtime=60,
         params:
-            settings=PROJECT.splits.model_dump(mode="json"),
+            # only what the splits depend on
+            settings=PROJECT.splits.model_dump(
+                mode="json", include={"method"} if BY_LISTS else {"ratios", "seed"}
+            ),
         script:
             "../scripts/split.py"

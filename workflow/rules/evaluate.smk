@@ -94,9 +94,9 @@ rule evaluation_figures:
                 label: f"<results>/figures/evaluation/{{ensemble}}/{figure}.png"
                 for figure, label in EVALUATION_FIGURES.items()
             },
-            "evaluation_figures",
+            "evaluation/{name}",
             "Evaluation",
-            "{ensemble}",
+            lambda wildcards: PROJECT.models[wildcards.ensemble.partition("/")[0]].label,
         ),
         pdf=expand(
             "<results>/figures/evaluation/{{ensemble}}/{figure}.pdf",

@@ -6,24 +6,13 @@ rule dataset_figures:
         records=expand("<results>/dataset/{split}.h5", split=SPLITS),
         code=library("plots/dataset.py"),
     output:
-        report(
-            "<results>/figures/dataset/atoms_per_cell.png",
-            caption="../report/atoms_per_cell.rst",
-            category="Data",
-            labels={"result": "Atoms per unit cell"},
-        ),
-        *(
-            report(
-                f"<results>/figures/dataset/periodic_table_{split}.png",
-                caption="../report/periodic_table.rst",
-                category="Data",
-                labels={"result": f"Elements of the {split} set"},
-            )
-            for split in SPLITS
-        ),
+        *reported(cell_histograms(), "atoms_per_cell", "Data", None),
+        *reported(element_tables(), "periodic_table", "Data", None),
         pdf=[figure.replace(".png", ".pdf") for figure in dataset_files()],
     log:
         "<logs>/dataset_figures.log",
+    params:
+        sizes=training_sizes(),
     script:
         "../scripts/dataset_figures.py"
 
@@ -38,7 +27,7 @@ rule learning_curves:
             "<results>/figures/{study}/learning_curves.png",
             caption="../report/learning_curves.rst",
             category="Trainings",
-            labels={"result": "Learning curves of {study}"},
+            labels=lambda wildcards: {"result": f"Learning curves: {study_label(wildcards)}"},
         ),
         pdf="<results>/figures/{study}/learning_curves.pdf",
     log:
@@ -52,13 +41,17 @@ rule learning_curves:
 rule setting_figures:
     input:
         runs=rules.collect_runs.output.runs,
+        fits=lambda wildcards: [
+            f"<results>/scaling/{study}/fits.parquet"
+            for study in filter(None, [SCALING.size_study(wildcards.study)])
+        ],
         code=library("plots/settings.py", "plots/labels.py", "scaling/settings.py"),
     output:
         figure=report(
             "<results>/figures/{study}/settings.png",
             caption="../report/setting_figures.rst",
             category="Settings",
-            subcategory="{study}",
+            subcategory=study_label,
             labels={"result": "Loss over the settings"},
         ),
         pdf="<results>/figures/{study}/settings.pdf",
@@ -66,7 +59,7 @@ rule setting_figures:
             "<results>/tables/{study}/settings.html",
             caption="../report/setting_table.rst",
             category="Settings",
-            subcategory="{study}",
+            subcategory=study_label,
             labels={"result": "Table: loss of every setting"},
         ),
         text=multiext("<results>/tables/{study}/settings", ".csv", ".tex"),
@@ -74,11 +67,21 @@ rule setting_figures:
         "<logs>/setting_figures/{study}.log",
     params:
         varied=lambda wildcards: PLAN.axes(wildcards.study),
+        law=lambda wildcards: (
+            SCALING.drawn_law(SCALING.size_study(wildcards.study))
+            if SCALING.size_study(wildcards.study)
+            else None
+        ),
     script:
         "../scripts/setting_figures.py"
 
 
 if PROJECT.ablation:
+    # Captions of its figures where they are not about a kind of layer.
+    ABLATION_CAPTIONS = {
+        "improvements": "improvements",
+        PROJECT.ablation.combinations: "combinations",
+    }
 
     rule ablation_figures:
         input:
@@ -90,39 +93,38 @@ if PROJECT.ablation:
             ],
             code=library("plots/architecture.py", "scaling/ablation.py"),
         output:
-            figures=list(
-                reported(
-                    {
-                        label: f"<results>/figures/ablation/{figure}.png"
-                        for figure, label in ABLATION.items()
-                    },
-                    "ablation_figures",
+            figures=[
+                figure
+                for name, label in ABLATION.items()
+                for figure in reported(
+                    {label: f"<results>/figures/ablation/{name}.png"},
+                    f"search/{ABLATION_CAPTIONS.get(name, 'layer')}",
                     "Settings",
                     "Search for architectures",
                 )
-            ),
+            ],
             pdf=expand("<results>/figures/ablation/{figure}.pdf", figure=ABLATION),
-            html=list(
-                reported(
-                    {
-                        f"Table: {label}": f"<results>/tables/ablation/{table}.html"
-                        for table, label in ABLATION.items()
-                    },
-                    "ablation_figures",
+            html=[
+                table
+                for name, label in ABLATION.items()
+                for table in reported(
+                    {f"Table: {label}": f"<results>/tables/ablation/{name}.html"},
+                    f"search/{'improvements' if name == 'improvements' else 'layer'}_table",
                     "Settings",
                     "Search for architectures",
                 )
-            ),
+            ],
             text=expand(
                 "<results>/tables/ablation/{table}.{suffix}", table=ABLATION, suffix=("csv", "tex")
             ),
         log:
             "<logs>/ablation_figures.log",
         params:
-            layers={study: PLAN.label(study) for study in PROJECT.ablation.layers},
+            layers={study: SCALING.label(study) for study in PROJECT.ablation.layers},
             combinations=PROJECT.ablation.combinations,
             three_body={
-                study: PLAN.label(study) for study in filter(None, [PROJECT.ablation.three_body])
+                study: SCALING.label(study)
+                for study in filter(None, [PROJECT.ablation.three_body])
             },
             settings={
                 study: (

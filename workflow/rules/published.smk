@@ -2,6 +2,13 @@
 
 from optimetal.scaling.published_files import FILES
 
+# Captions of figure and table.
+ARCHITECTURE_CAPTIONS = dict.fromkeys(ARCHITECTURE_FIGURES, ("layer", "layer_table")) | {
+    "interaction": ("combinations", "layer_table"),
+    "improvements": ("improvements", "published_improvements_table"),
+    "residual_block": ("residual_block", "study_table"),
+    "spectra_width": ("spectra_width", "study_table"),
+}
 PUBLISHED_FOLDER = PROJECT.published.folder or "<results>/files"
 
 
@@ -56,7 +63,7 @@ rule printed_tables:
                 f"<results>/tables/{study}/published/{name}.html",
                 caption="../report/printed_tables.rst",
                 category="Scaling laws",
-                subcategory=study,
+                subcategory=SCALING.label(study),
                 labels={"result": f"Table as published: {(LAW_LABELS | COMPARISONS)[name]}"},
             )
             for study, laws in printed_tables().items()
@@ -79,29 +86,27 @@ rule architecture_figures:
         fits="<results>/scaling/parameter_scaling/fits.parquet",
         code=library("plots/architecture.py", "scaling/ablation.py", "scaling/printed.py"),
     output:
-        figures=list(
-            reported(
-                {
-                    label: f"<results>/figures/architecture/{figure}.png"
-                    for figure, label in ARCHITECTURE_FIGURES.items()
-                },
-                "architecture_figures",
+        figures=[
+            figure
+            for name, label in ARCHITECTURE_FIGURES.items()
+            for figure in reported(
+                {label: f"<results>/figures/architecture/{name}.png"},
+                f"search/{ARCHITECTURE_CAPTIONS[name][0]}",
                 "Architecture",
                 "Figures",
             )
-        ),
+        ],
         pdf=expand("<results>/figures/architecture/{figure}.pdf", figure=ARCHITECTURE_FIGURES),
-        html=list(
-            reported(
-                {
-                    f"Table: {label}": f"<results>/tables/architecture/{table}.html"
-                    for table, label in ARCHITECTURE_TABLES.items()
-                },
-                "architecture_tables",
+        html=[
+            table
+            for name, label in ARCHITECTURE_TABLES.items()
+            for table in reported(
+                {f"Table: {label}": f"<results>/tables/architecture/{name}.html"},
+                f"search/{ARCHITECTURE_CAPTIONS[name][1]}",
                 "Architecture",
                 "Tables",
             )
-        ),
+        ],
         text=expand(
             "<results>/tables/architecture/{table}.{suffix}",
             table=ARCHITECTURE_TABLES,

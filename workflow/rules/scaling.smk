@@ -12,7 +12,7 @@ rule fit_curves:
         ),
     output:
         fits="<results>/scaling/{study}/fits.parquet",
-        html=reported(law_tables(PROJECT.scaling.laws), "law_tables", "Scaling laws", "{study}"),
+        html=law_tables(PROJECT.scaling.laws),
         text=expand(
             "<results>/tables/{{study}}/{table}.{suffix}",
             table=(*PROJECT.scaling.laws, *COMPARISONS),
@@ -38,12 +38,7 @@ rule fit_curves:
 use rule fit_curves as fit_grid with:
     output:
         fits="<results>/scaling/{study}/fits.parquet",
-        html=reported(
-            law_tables(PROJECT.scaling.grid_laws),
-            "law_tables",
-            "Scaling laws",
-            "{study}",
-        ),
+        html=law_tables(PROJECT.scaling.grid_laws),
         text=expand(
             "<results>/tables/{{study}}/{table}.{suffix}",
             table=(*PROJECT.scaling.grid_laws, *COMPARISONS),
@@ -64,9 +59,9 @@ rule curve_figures:
                 label: f"<results>/figures/{{study}}/{figure}.png"
                 for figure, label in CURVE_FIGURES.items()
             },
-            "curve_figures",
+            "curves/{name}",
             "Scaling laws",
-            "{study}",
+            study_label,
         ),
         pdf=expand("<results>/figures/{{study}}/{figure}.pdf", figure=CURVE_FIGURES),
     log:
@@ -89,8 +84,10 @@ rule grid_figure:
             "<results>/figures/{study}/{model}_{law}.png",
             caption="../report/grid_figure.rst",
             category="Scaling laws",
-            subcategory="{study}",
-            labels={"result": "{model}, {law} form"},
+            subcategory=study_label,
+            labels=lambda wildcards: {
+                "result": f"{LAW_LABELS[wildcards.law]}, {model_label(wildcards.model)}"
+            },
         ),
         pdf="<results>/figures/{study}/{model}_{law}.pdf",
     log:
@@ -119,9 +116,9 @@ rule scaling_plan:
                     f"Table: {label}": f"<results>/tables/{{study}}/{table}.html"
                     for table, label in PLAN_TABLES.items()
                 },
-                "scaling_plan",
+                "plan/{name}",
                 "Scaling laws",
-                "{study}",
+                study_label,
             )
         ),
         text=expand(
@@ -131,9 +128,9 @@ rule scaling_plan:
         ),
         figure=report(
             "<results>/figures/{study}/compute_optimal.png",
-            caption="../report/scaling_plan.rst",
+            caption="../report/plan/figure.rst",
             category="Scaling laws",
-            subcategory="{study}",
+            subcategory=study_label,
             labels={"result": "What to train for a loss"},
         ),
         pdf="<results>/figures/{study}/compute_optimal.pdf",
@@ -157,14 +154,15 @@ rule learning_rate_figures:
         runs="<results>/runs.parquet",
         code=library("plots/scaling.py", "plots/labels.py", "scaling/learning_rate.py"),
     output:
-        *reported(
-            {
-                f"{label}, {{model}}": f"<results>/figures/{{study}}/{{model}}_{figure}.png"
-                for figure, label in LEARNING_RATE_FIGURES.items()
-            },
-            "learning_rate_figures",
-            "Scaling laws",
-            "{study}",
+        *(
+            report(
+                f"<results>/figures/{{study}}/{{model}}_{figure}.png",
+                caption=f"../report/learning_rates/{figure}.rst",
+                category="Scaling laws",
+                subcategory=study_label,
+                labels=labelled(label),
+            )
+            for figure, label in LEARNING_RATE_FIGURES.items()
         ),
         pdf=expand(
             "<results>/figures/{{study}}/{{model}}_{figure}.pdf",
@@ -172,10 +170,17 @@ rule learning_rate_figures:
         ),
         html=report(
             "<results>/tables/{study}/{model}.html",
-            caption="../report/learning_rate_table.rst",
+            caption="../report/learning_rates/exponent.rst",
             category="Scaling laws",
-            subcategory="{study}",
-            labels={"result": "Table: learning-rate exponent, {model}"},
+            subcategory=study_label,
+            labels=labelled("Table: learning-rate exponent"),
+        ),
+        best=report(
+            "<results>/tables/{study}/{model}_best.html",
+            caption="../report/learning_rates/best.rst",
+            category="Scaling laws",
+            subcategory=study_label,
+            labels=labelled("Table: best learning rates"),
         ),
         tables=multiext(
             "<results>/tables/{study}/{model}",
@@ -183,7 +188,6 @@ rule learning_rate_figures:
             ".tex",
             "_best.csv",
             "_best.tex",
-            "_best.html",
         ),
     log:
         "<logs>/learning_rate/{study}_{model}.log",

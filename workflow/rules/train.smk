@@ -1,12 +1,49 @@
-# One job = one training; all outcomes in one table. Editing the library does not repeat trainings; each records version and commit.
-# A training that is stopped, by a signal or by force, goes on where it was when it is started again. Several GPUs share one
-# training where the resource `gpu` says so, as in `--set-resources train:gpu=4`.
+# One job = one training, or several where `packing` says so; all outcomes in one table. Editing the library does not
+# repeat trainings; each records version and commit. A training that is stopped, by a signal or by force, goes on where
+# it was when it is started again. Several GPUs share one training where the resource `gpu` says so, as in
+# `--set-resources train:gpu=4`.
+
+
+if PROJECT.packing:
+
+    # The job of a training then only takes over what a pack has done ahead of it.
+    localrules:
+        train,
+
+    rule train_pack:
+        input:
+            train="<results>/graphs/train.h5",
+            val="<results>/graphs/val.h5",
+        output:
+            # While the mark is there, each outcome waits in the folder of its training.
+            done=temp(touch("<results>/packs/{pack}.done")),
+        log:
+            "<logs>/train_pack/{pack}.log",
+        benchmark:
+            "<benchmarks>/train_pack/{pack}.tsv"
+        wildcard_constraints:
+            pack=r"[^/]+/\d+",
+        threads: lambda wildcards: min(PROJECT.packing.at_once, len(find_pack(wildcards.pack)))
+        resources:
+            mem_mb=lambda wildcards, threads: 4000 + 4000 * threads,
+            runtime=2880,
+        params:
+            folder=lambda wildcards, output: str(Path(output.done).parents[2] / "runs"),
+            runs=lambda wildcards: {
+                name: run.model_dump(mode="json")
+                for name, run in find_pack(wildcards.pack).items()
+            },
+            # how many go on together changes no outcome, so it is not recorded
+            at_once=lambda wildcards, output: PROJECT.packing.at_once,
+        script:
+            "../scripts/train_pack.py"
 
 
 rule train:
     input:
         train="<results>/graphs/train.h5",
         val="<results>/graphs/val.h5",
+        pack=pack_of,
     output:
         config="<results>/runs/{run}/config.json",
         history="<results>/runs/{run}/history.csv",

@@ -26,7 +26,8 @@ def main(ablation: pd.DataFrame, parts: Parts, figures: Path, tables: Path) -> N
         style.save(fig, figures / name)
     for kind, settings in ablation.groupby("kind"):
         write_all(tables / str(kind), settings, note)
-    write_all(tables / "improvements", improvements(ablation, parts), note)
+    decreases = improvements(ablation, parts).drop(columns="published_improvement")
+    write_all(tables / "improvements", decreases, note)
 
 
 if __name__ == "__main__":

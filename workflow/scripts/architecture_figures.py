@@ -11,7 +11,11 @@ from optimetal.files import write_text
 from optimetal.plots import architecture, style
 from optimetal.scaling.ablation import PUBLISHED_PARTS, improvements
 from optimetal.scaling.fits import Fit, in_study, points, read_fit
-from optimetal.scaling.printed import printed_study, printed_study_latex
+from optimetal.scaling.printed import (
+    printed_parameter_law,
+    printed_study,
+    printed_study_latex,
+)
 from optimetal.tables import to_latex, write_table
 from optimetal.workflow import logged
 
@@ -69,10 +73,12 @@ def main(runs: pd.DataFrame, ablation: pd.DataFrame, law: Fit, figures: Path, ta
         r"$m_\mathrm{spectra}$",
         tables / "spectra_width",
     )
+    laws = {"$L(N)$ of the parameter scaling": law.predict} if law.converged else {}
+    laws["$L(N)$ as printed"] = printed_parameter_law
     save(
         figures / "spectra_width",
         0.75,
-        lambda ax: architecture.loss_over_spectra_width(spectra, law, ax, source_note=note),
+        lambda ax: architecture.loss_over_spectra_width(spectra, laws, ax, source_note=note),
     )
 
 

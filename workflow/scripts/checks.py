@@ -22,7 +22,7 @@ def by_run(files: list[str], name: str) -> dict[str, Path]:
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        runs = pd.read_parquet(snakemake.input.runs)
+        runs = pd.read_parquet(snakemake.input.runs).query("state == 'done'")
         files = [*snakemake.input.trainings, *snakemake.input.later]
         configs, histories = by_run(files, "config.json"), by_run(files, "history.csv")
         findings = check_study(

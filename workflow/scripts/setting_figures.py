@@ -7,19 +7,27 @@ import pandas as pd
 from optimetal.files import write_text
 from optimetal.plots import style
 from optimetal.plots.settings import height, loss_over_setting
-from optimetal.scaling.fits import in_study
+from optimetal.scaling.fits import Fit, in_study, read_fit
 from optimetal.scaling.settings import settings_table
 from optimetal.tables import to_latex, write_table
 from optimetal.workflow import logged
 
 
-def draw(table: pd.DataFrame, varied: list[str], stem: Path, note: str) -> None:
+def laws_of_size(files: list[str], law: str | None) -> dict[str, Fit]:
+    """Model -> its law L(N), where a study of widths tells it."""
+    rows = [row for file in files for _, row in pd.read_parquet(file).iterrows()]
+    return {row["model"]: read_fit(row) for row in rows if row["law"] == law and row["converged"]}
+
+
+def draw(
+    table: pd.DataFrame, varied: list[str], laws: dict[str, Fit], stem: Path, note: str
+) -> None:
     style.use()
     aspect = max(height(table, path) for path in varied)
     fig, axes = style.panels(len(varied), columns=min(2, len(varied)), aspect=aspect)
     for ax, path in zip(axes, varied, strict=True):
         others = [other for other in varied if other != path]
-        loss_over_setting(table, ax, path=path, others=others)
+        loss_over_setting(table, ax, path=path, others=others, laws=laws)
     style.add_source_note(fig, note)
     style.save(fig, stem)
 
@@ -31,4 +39,5 @@ if __name__ == "__main__":
         table = settings_table(runs, varied)
         write_table(Path(snakemake.output.html).with_suffix(""), table, note)
         write_text(Path(snakemake.output.html).with_suffix(".tex"), to_latex(table, note))
-        draw(table, varied, Path(snakemake.output.figure).with_suffix(""), note)
+        laws = laws_of_size(snakemake.input.fits, snakemake.params.law)
+        draw(table, varied, laws, Path(snakemake.output.figure).with_suffix(""), note)

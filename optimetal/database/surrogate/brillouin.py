@@ -1,7 +1,5 @@
 """Primitive cells, k meshes and Fermi levels."""
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -11,6 +9,8 @@ import spglib
 from jaxtyping import Float, Int, Integer
 from scipy.optimize import root_scalar
 from scipy.special import expit
+
+from optimetal.symmetry import call_spglib
 
 THERMAL_ENERGY: Final = 0.25
 """kT of the Fermi function in eV: smears the Fermi surface so that moderate k meshes suffice."""
@@ -46,7 +46,7 @@ class Crystal:
     @cached_property
     def symmetry(self) -> Any:
         """Symmetry data set of spglib; finding it costs more than a small crystal's bands."""
-        return _call_spglib(spglib.get_symmetry_dataset, self.cell, symprec=SYMMETRY_TOLERANCE)
+        return call_spglib(spglib.get_symmetry_dataset, self.cell, symprec=SYMMETRY_TOLERANCE)
 
     @property
     def equivalent_atoms(self) -> Int[np.ndarray, " num_atoms"]:
@@ -73,7 +73,7 @@ def primitive_crystal(
             coincide.
     """
     cell = (lattice, positions @ np.linalg.inv(lattice), atomic_numbers)
-    primitive = _call_spglib(
+    primitive = call_spglib(
         spglib.standardize_cell,
         cell,
         to_primitive=True,
@@ -97,7 +97,7 @@ def k_mesh(
     """
     reciprocal = crystal.reciprocal_lattice
     size = np.ceil(np.linalg.norm(reciprocal, axis=1) / spacing).astype(int)
-    mapping, address = _call_spglib(
+    mapping, address = call_spglib(
         spglib.get_stabilized_reciprocal_mesh,
         size,
         crystal.symmetry.rotations,
@@ -107,24 +107,6 @@ def k_mesh(
     irreducible, count = np.unique(mapping, return_counts=True)
     fractional = (address[irreducible] + 0.5) / size
     return fractional @ reciprocal, count / len(mapping)
-
-
-def _call_spglib(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call spglib, whose versions report failure by None (with a deprecation) or an exception."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        try:
-            result = function(*args, **kwargs)
-        except getattr(spglib, "SpglibError", ()) as error:
-            result, reason = None, error
-        else:
-            reason = None
-    if result is None:
-        raise ValueError(
-            f"expected a cell that spglib finds symmetries of, got none "
-            f"({reason or 'no reason given'}): do atoms coincide, or are lattice vectors parallel?"
-        ) from reason
-    return result
 
 
 def fermi_function(
