@@ -67,7 +67,8 @@ def start_server(preload: Sequence[str]) -> None:
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
-        forkserver.set_forkserver_preload([__name__, *preload])
+        # the program itself too, which every copy would import otherwise
+        forkserver.set_forkserver_preload(["__main__", __name__, *preload])
         forkserver.ensure_running()
     finally:
         for name, value in before.items():

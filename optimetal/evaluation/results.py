@@ -1,7 +1,6 @@
 """What a test of networks found, in memory and on disk."""
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from optimetal.files import whole_file, write_text
-from optimetal.models.weights import complete_card, read_card
 
 ENSEMBLE: Final = "ensemble"
 """Name of the mean of all members in tables."""
-
-CARD_METRICS: Final = ("loss", "eps_real_mae", "eps_imag_mae", "drude_mae", "delta_e")
-"""Metrics on a model card."""
 
 FORMAT: Final = "optimetal-predictions-1"
 
@@ -59,33 +54,6 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> None:
     with whole_file(folder / "materials.parquet") as temporary:
         evaluation.materials.to_parquet(temporary, index=False)
     write_text(folder / "metrics.json", json.dumps(evaluation.summary, indent=2))
-
-
-def publish_members(
-    models: Sequence[str | Path], summary: Mapping[str, Any], label: str, folder: Path
-) -> None:
-    """Copy the members of a tested ensemble to a folder of their own, ready for predictions.
-
-    Each file is named by its seed; the model card then also tells the human name of the model and how it did in the
-    test.
-
-    Args:
-        models: Weights of the members.
-        summary: ``metrics.json`` of their test.
-        label: Human name.
-        folder: Where to write.
-    """
-    for model in models:
-        seed = read_card(model)["seed"]
-        tested = test_of_card(summary[str(seed)])
-        complete_card(model, folder / f"seed{seed}.safetensors", {"label": label, "test": tested})
-
-
-def test_of_card(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model card says of a test: means over the materials, and the R² of the Drude frequency."""
-    means = {name: statistics["mean"][name] for name in CARD_METRICS}
-    counted = {"num_materials": statistics["num_materials"], "drude_r2": statistics["drude_r2"]}
-    return means | counted
 
 
 def read_predictions(path: str | Path) -> tuple[dict[str, NDArray], dict[str, NDArray], str]:

@@ -9,9 +9,9 @@ import torch
 
 from optimetal.config.training import TrainingSettings
 from optimetal.evaluation.evaluate import evaluate, load_members, predict
+from optimetal.evaluation.members import publish_members
 from optimetal.evaluation.results import (
     ENSEMBLE,
-    publish_members,
     read_predictions,
     save_evaluation,
 )

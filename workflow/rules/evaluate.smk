@@ -34,7 +34,7 @@ rule tested_model:
         metrics=lambda wildcards: (
             f"<results>/evaluation/{PLAN.tested[wildcards.model]}/metrics.json"
         ),
-        code=library("evaluation/results.py"),
+        code=library("evaluation/members.py"),
     output:
         # found by `optimetal predict`; one file per seed
         folder=directory("<results>/models/{model}"),
@@ -56,7 +56,7 @@ rule evaluation_summary:
             "<results>/evaluation/{ensemble}/materials.parquet",
             ensemble=PLAN.tested.values(),
         ),
-        code=library("evaluation/tables.py", "plots/evaluation.py"),
+        code=library("evaluation/tables.py", "evaluation/results.py", "plots/evaluation.py"),
     output:
         html=report(
             "<results>/tables/evaluation.html",

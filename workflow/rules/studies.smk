@@ -1,6 +1,7 @@
 # Studies that follow from results: best settings of others -> searches for learning rates -> trainings.
 #
 # Which trainings there are is known only when the results are there, so two checkpoints tell Snakemake to look again.
+# Others wait for these rules, so they come before other trainings (priority).
 
 
 checkpoint take_over:
@@ -13,6 +14,7 @@ checkpoint take_over:
         "<logs>/studies/{study}_take_over.log",
     wildcard_constraints:
         study=any_of(name for name in PLAN.later if PROJECT.studies[name].follows),
+    priority: 1
     params:
         follows=lambda wildcards: PROJECT.studies[wildcards.study].follows,
         best_of=lambda wildcards: {
@@ -38,6 +40,7 @@ rule search:
         "<logs>/search/{search}.log",
     benchmark:
         "<benchmarks>/search/{search}.tsv"
+    priority: 1
     threads: 1
     resources:
         mem_mb=8000,
@@ -77,6 +80,7 @@ checkpoint searched_rates:
         "<logs>/studies/{study}_rates.log",
     wildcard_constraints:
         study=any_of(name for name in PLAN.later if PROJECT.studies[name].search),
+    priority: 1
     params:
         searches=lambda wildcards: list(searches(wildcards.study)),
     script:

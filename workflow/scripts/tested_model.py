@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from optimetal.evaluation.results import publish_members
+from optimetal.evaluation.members import publish_members
 from optimetal.workflow import logged
 
 if __name__ == "__main__":
