@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from optimetal.models.weights import complete_card, read_card
+from optimetal.cards import complete_card, read_card
 
 CARD_METRICS: Final = ("loss", "eps_real_mae", "eps_imag_mae", "drude_mae", "delta_e")
 """Metrics on a model card."""

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from platformdirs import user_data_path
 
+from optimetal.cards import read_card
 from optimetal.inference.domain import Domain
 from optimetal.inference.preparation import Settings
 from optimetal.models import weights
 from optimetal.models.network import CrystalNetwork
-from optimetal.models.weights import read_card
 from optimetal.training.devices import resolve_device
 
 SEARCH_PATH: Final = "OPTIMETAL_MODELS"

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
+from optimetal.cards import read_card
 from optimetal.config.training import TrainingSettings
 from optimetal.evaluation.evaluate import evaluate, load_members, predict
 from optimetal.evaluation.members import publish_members
@@ -19,7 +20,7 @@ from optimetal.evaluation.tables import evaluation_latex, evaluation_table
 from optimetal.graphs.neighbours import crystal_graph
 from optimetal.graphs.packed import pack
 from optimetal.models import build_model
-from optimetal.models.weights import read_card, save_model
+from optimetal.models.weights import save_model
 from optimetal.optics.grid import NUM_ENERGIES
 from optimetal.tasks import optics_task, task_loss
 

@@ -4,8 +4,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from optimetal.cards import FORMAT
 from optimetal.models import build_model
-from optimetal.models.weights import FORMAT, complete_card, load_model, read_card, save_model
+from optimetal.models.weights import load_model, save_model
 
 
 def test_a_network_comes_back_with_its_card(architecture, tmp_path, random_batch):
@@ -20,16 +21,6 @@ def test_a_network_comes_back_with_its_card(architecture, tmp_path, random_batch
             assert torch.equal(loaded(batch)[name], values)
 
 
-def test_a_card_is_completed_in_a_copy(tmp_path, small_architectures):
-    model = build_model(small_architectures["2b_cgconv"])
-    old, new = tmp_path / "old.safetensors", tmp_path / "new.safetensors"
-    save_model(model, old, {"seed": 1, "label": "old"})
-    complete_card(old, new, {"label": "new", "test": {"loss": 2.0}})
-    assert read_card(old) == {"seed": 1, "label": "old"}
-    assert read_card(new) == {"seed": 1, "label": "new", "test": {"loss": 2.0}}
-    torch.testing.assert_close(load_model(new)[0].state_dict(), model.state_dict())
-
-
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="found no file"):
         load_model(tmp_path / "absent.safetensors")
@@ -37,8 +28,6 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="Expected a safetensors file"):
         load_model(tmp_path / "text")
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
-    with pytest.raises(ValueError, match="not written by this library"):
-        read_card(tmp_path / "foreign.safetensors")
     with pytest.raises(ValueError, match="not written by this library"):
         load_model(tmp_path / "foreign.safetensors")
 
