@@ -17,23 +17,29 @@ rule dataset_figures:
         "../scripts/dataset_figures.py"
 
 
+# All in one job: to start one takes longer than to draw a figure.
 rule learning_curves:
     input:
-        histories=lambda wildcards: run_files(members(wildcards.study), "history.csv"),
+        histories=run_files(PLAN.runs, "history.csv"),
+        later=lambda wildcards: later_files("history.csv"),
         runs=rules.collect_runs.output.runs,
+        findings=FINDINGS,
         code=library("plots/evaluation.py"),
     output:
-        report(
-            "<results>/figures/{study}/learning_curves.png",
-            caption="../report/learning_curves.rst",
-            category="Trainings",
-            labels=lambda wildcards: {"result": f"Learning curves: {study_label(wildcards)}"},
-        ),
-        pdf="<results>/figures/{study}/learning_curves.pdf",
+        figures=[
+            report(
+                f"<results>/figures/{study}/learning_curves.png",
+                caption="../report/learning_curves.rst",
+                category="Trainings",
+                labels={"result": f"Learning curves: {SCALING.label(study)}"},
+            )
+            for study in PROJECT.studies
+        ],
+        pdf=[f"<results>/figures/{study}/learning_curves.pdf" for study in PROJECT.studies],
     log:
-        "<logs>/learning_curves/{study}.log",
+        "<logs>/learning_curves.log",
     params:
-        varied=lambda wildcards: PLAN.axes(wildcards.study),
+        varied={study: PLAN.axes(study) for study in PROJECT.studies},
     script:
         "../scripts/learning_curves.py"
 

@@ -1,4 +1,4 @@
-"""Learning curves of one study, a panel per model, first seed of every size."""
+"""Learning curves of every study, a panel per model, first seed of every size."""
 
 from pathlib import Path
 
@@ -14,10 +14,9 @@ from optimetal.workflow import logged
 MOST_NAMED = 10
 
 
-def main(
+def draw(
     runs: pd.DataFrame, histories: dict[str, pd.DataFrame], varied: list[str], stem: Path
 ) -> None:
-    style.use()
     runs = runs[runs["seed"] == runs["seed"].min()].sort_values(["num_train", "num_params", "lr"])
     models = list(dict.fromkeys(runs["model"]))
     fig, axes = style.panels(len(models), columns=min(2, len(models)))
@@ -54,13 +53,13 @@ def curve_names(runs: pd.DataFrame, varied: list[str]) -> list[str]:
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
+        style.use()
         histories = {
             "/".join(Path(file).parts[-3:-1]): pd.read_csv(file)
-            for file in snakemake.input.histories
+            for file in (*snakemake.input.histories, *snakemake.input.later)
         }
-        main(
-            in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
-            histories,
-            snakemake.params.varied,
-            Path(snakemake.output[0]).with_suffix(""),
-        )
+        runs = pd.read_parquet(snakemake.input.runs)
+        for (study, varied), figure in zip(
+            snakemake.params.varied.items(), snakemake.output.figures, strict=True
+        ):
+            draw(in_study(runs, study), histories, varied, Path(figure).with_suffix(""))
