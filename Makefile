@@ -26,7 +26,7 @@ benchmark: .venv/installed-dev
 	env -u OMP_NUM_THREADS $(BIN)/python -m benchmarks
 
 test: .venv/installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile --ignore=tests/slurm
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --ignore=tests/slurm
 
 test-slurm: .venv/installed-dev
 	$(BIN)/python tests/slurm/local_slurm.py --install

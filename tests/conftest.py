@@ -13,6 +13,16 @@ os.environ.setdefault(
 )  # read by torch at its first import: tests run side by side
 
 
+LONGEST = ("test_workflow.py", "test_data_rules.py", "test_published.py", "test_module.py")
+"""Files that take minutes, the longest first: begun last, they would keep one core busy while the others wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest files begin first."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture(scope="session")
 def parity() -> Path:
     """Folder with the numbers of the published code; tests that need it skip where it is absent."""
