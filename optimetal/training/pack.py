@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 INTERVAL: Final = 0.5
 """Time between two looks at whether a signal has come, s."""
 
-
 TRAINING: Final = "optimetal.training.train"
 """Imported, which takes seconds, once and where it is needed: by the process whose copies train."""
 

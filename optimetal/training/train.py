@@ -70,7 +70,8 @@ def train(
             files.remove_leftovers()
         trainer = Trainer(run, opened(train_graphs), opened(val_graphs), world)
         status.update(fingerprint=trainer.fingerprint())
-        if ahead and is_done(trainer, files, status.before):
+        done = ahead and world.is_first and is_done(trainer, files, status.before)
+        if world.any(done):  # the first process alone knows, the others must not wait for it
             return
         outcome_files = files.ready if ahead else files
         if world.is_first:

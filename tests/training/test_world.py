@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from optimetal.training.folder import RunFolder
 from optimetal.training.interruption import EXIT_CODE
 from optimetal.training.world import World, joined, started_as_first
 
@@ -128,3 +129,14 @@ def test_torchrun_passes_a_warning_on_and_the_next_start_finishes(
     assert "continuing from epoch" in log.read_text()
     assert finish(start(run, tmp_path / "one")) == 0
     assert_equal_but_for_rounding(folder, tmp_path / "one")
+
+
+def test_two_processes_train_ahead_once(make_run, start, finish, tmp_path):
+    code = LAUNCH_TWO.replace("*files))", "*files, ahead=True))")
+    run = make_run(epochs=2)
+    assert finish(start(run, tmp_path, code)) == 0
+    ready = RunFolder(tmp_path).ready
+    assert ready.has_outcome(run.model_dump(mode="json"))
+    first = ready.metrics.read_bytes()  # it tells of times, so a second training would show
+    assert finish(start(run, tmp_path, code)) == 0
+    assert ready.metrics.read_bytes() == first
