@@ -129,7 +129,7 @@ class ModelSettings(Settings):
 class PackingSettings(Settings):
     """How many trainings one job does: networks that are small beside their device share it, and what is loaded."""
 
-    trainings: int = Field(ge=2, description="Trainings of a job, of one study.")
+    trainings: int = Field(ge=2, description="Trainings of a job.")
     at_once: PositiveInt = Field(
         default=1,
         description="How many of them go on at the same time, on one GPU or with one core each; the outcome of each is "

@@ -86,37 +86,27 @@ class Plan:
         """Searches of a study by name, each with the training that its trials vary."""
         return study_searches(self.project, study, findings or Findings())
 
-    def packs(self, study: str, members: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
-        """Jobs that do several trainings of a study: name -> trainings by name; none without packing.
+    def packs(self, group: str, runs: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
+        """Jobs that do several trainings: name -> trainings by name; none without packing.
 
-        Each job has some of the small trainings and some of the large ones, so that all take about as long. A
-        training that an earlier study asks for is left to that.
+        Each job has some of the short trainings and some of the long ones, so that all take about as long.
 
         Args:
-            study: The study.
-            members: Its trainings.
+            group: Begins the names of the jobs.
+            runs: Trainings by name.
         """
         packing = self.project.packing
         if packing is None:
             return {}
-        own = {
-            name: run for name, run in members.items() if self.first_study.get(name, study) == study
-        }
         widest = packing.max_width or math.inf
-        small = [name for name, run in own.items() if run.width <= widest]
+        small = [name for name, run in runs.items() if run.width <= widest]
         number = math.ceil(len(small) / packing.trainings)
         packs = [small[first::number] for first in range(number)]
-        packs += [[name] for name, run in own.items() if run.width > widest]
+        packs += [[name] for name, run in runs.items() if run.width > widest]
         return {
-            f"{study}/{index:03d}": {name: own[name] for name in pack}
+            f"{group}/{index:03d}": {name: runs[name] for name in pack}
             for index, pack in enumerate(packs)
         }
-
-    @cached_property
-    def first_study(self) -> dict[str, str]:
-        """Training -> the first study that asks for it, of those that follow from no result."""
-        studies = reversed(self.members.items())
-        return {name: study for study, runs in studies for name in runs}
 
     def settings(self, study: str) -> list[str]:
         """Paths of the settings in which the networks of a study may differ: its own, and those it takes over."""

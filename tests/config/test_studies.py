@@ -208,9 +208,7 @@ def packed(paper):
 
 
 def test_packs_hold_every_training_once(packed):
-    packs = {}
-    for study, members in packed.members.items():
-        packs |= packed.packs(study, members)
+    packs = packed.packs("known", packed.runs)
     names = [name for runs in packs.values() for name in runs]
     assert sorted(names) == sorted(packed.runs)
     assert all(packed.runs[name] == run for runs in packs.values() for name, run in runs.items())
@@ -237,9 +235,3 @@ def test_packs_are_of_equal_work(packed):
 def test_without_packing_there_are_no_packs(paper):
     plan = Plan(paper)
     assert plan.packs("grid", plan.members["grid"]) == {}
-
-
-def test_trainings_of_later_studies_are_packed_without_those_known_before(packed):
-    known = packed.members["spectra_width"]
-    new = {"new": next(iter(known.values())).model_copy(update={"seed": 77})}
-    assert packed.packs("later", {**known, **new}) == {"later/000": new}

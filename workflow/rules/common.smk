@@ -205,20 +205,25 @@ def find_run(name):
     return PLAN.runs.get(name) or find(name, members, PLAN.later)[0]
 
 
-def packs(study):
-    """Jobs that do several trainings of a study, by name; none where each training has a job of its own."""
-    return PLAN.packs(study, members(study))
+def packs(group):
+    """Jobs that do several trainings, by name; none where each training has a job of its own.
+
+    A group is a study that follows from results, or stands for all trainings that are known beforehand.
+    """
+    if group not in PLAN.later:
+        return PLAN.packs(group, PLAN.runs)
+    own = {name: run for name, run in members(group).items() if name not in PLAN.runs}
+    return PLAN.packs(group, own)
 
 
 def pack_of(wildcards):
     """Mark of the job that does a training ahead of its own, where trainings are packed."""
     if not PROJECT.packing:
         return []
-    name = wildcards.run
-    study = PLAN.first_study.get(name)
-    if study is None:
-        study = find(name, lambda study: dict.fromkeys(members(study), study), PLAN.later)[0]
-    (pack,) = (pack for pack, runs in packs(study).items() if name in runs)
+    name, group = wildcards.run, "known"
+    if name not in PLAN.runs:
+        group = find(name, lambda study: dict.fromkeys(members(study), study), PLAN.later)[0]
+    (pack,) = (pack for pack, runs in packs(group).items() if name in runs)
     return f"<results>/packs/{pack}.done"
 
 
