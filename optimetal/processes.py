@@ -24,6 +24,17 @@ def this_process() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": pid, "machine": _machine(), "begun": begun}
 
 
+def is_alive(process: int) -> bool:
+    """Whether a process of this id runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # someone else's
+        return True
+    return True
+
+
 def has_ended(process: Mapping[str, Any]) -> bool:
     """Whether a process is known to have ended; that of a process elsewhere never is.
 
@@ -32,12 +43,8 @@ def has_ended(process: Mapping[str, Any]) -> bool:
     """
     if process.get("machine") != _machine() or not isinstance(pid := process.get("pid"), int):
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not is_alive(pid):
         return True
-    except PermissionError:  # someone else's
-        pass
     state, begun = _look(pid)
     return state in _ENDED or begun not in ("", process.get("begun"))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
+from optimetal.processes import is_alive
 from optimetal.training.status import read_json
 
 READY: Final = ".ready"
@@ -91,17 +92,6 @@ class RunFolder:
             process = re.search(r"\.(\d+)\.part", file.name)
             if process and not is_alive(int(process[1])):
                 file.unlink(missing_ok=True)
-
-
-def is_alive(process: int) -> bool:
-    """Whether a process of this id runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # someone else's
-        return True
-    return True
 
 
 def set_ready(folder: RunFolder) -> None:

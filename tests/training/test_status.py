@@ -8,8 +8,9 @@ from datetime import datetime
 
 import pytest
 
+from optimetal.processes import is_alive
 from optimetal.training import status as module
-from optimetal.training.folder import RunFolder, is_alive
+from optimetal.training.folder import RunFolder
 from optimetal.training.interruption import Interrupted
 from optimetal.training.status import Status, read_json, running
 
