@@ -8,6 +8,7 @@ from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 
+from optimetal.database.transfer import Client
 from optimetal.optics.grid import ENERGY
 
 
@@ -206,3 +207,15 @@ def zipped(database):
         return archives
 
     return pack
+
+
+@pytest.fixture
+def pauses():
+    """Seconds that a client has waited between its attempts."""
+    return []
+
+
+@pytest.fixture
+def client(pauses):
+    """A client of three attempts that does not really wait."""
+    return Client(attempts=3, sleep=pauses.append)

@@ -26,16 +26,6 @@ FULL = {
 
 
 @pytest.fixture
-def pauses():
-    return []
-
-
-@pytest.fixture
-def client(pauses):
-    return Client(attempts=3, sleep=pauses.append)
-
-
-@pytest.fixture
 def published(figshare):
     for number, files in FULL.items():
         figshare.add(number, files)

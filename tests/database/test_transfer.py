@@ -12,16 +12,6 @@ from optimetal.database.transfer import Client, RefusedError, TransientError, pa
 CONTENT = bytes(range(256)) * 400
 
 
-@pytest.fixture
-def pauses():
-    return []
-
-
-@pytest.fixture
-def client(pauses):
-    return Client(attempts=3, sleep=pauses.append)
-
-
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     monkeypatch.setattr(transfer, "CHUNK", 1 << 12)
