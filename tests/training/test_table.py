@@ -14,7 +14,10 @@ from optimetal.training.status import Status, running
 from optimetal.training.table import OUTCOME_COLUMNS, SILENCE, all_runs, collect_runs, list_runs
 from optimetal.training.train import train
 
-NOW = datetime.now().astimezone()
+
+def ago(seconds=0.0):
+    """A moment of the past; asked for in each test, as others may have run for minutes."""
+    return datetime.now().astimezone() - timedelta(seconds=seconds)
 
 
 def write(folder, name, file="metrics.json", **values):
@@ -29,7 +32,7 @@ def write(folder, name, file="metrics.json", **values):
 def write_status(folder, name, **values):
     path = folder / name / "status.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    here = {**this_process(), "reason": "", "epochs": 10, "updated": NOW.isoformat()}
+    here = {**this_process(), "reason": "", "epochs": 10, "updated": ago().isoformat()}
     path.write_text(json.dumps({**here, **values}))
 
 
@@ -62,7 +65,7 @@ def test_a_damaged_file_is_named(tmp_path):
 @pytest.fixture
 def many(tmp_path):
     """Trainings in every state."""
-    long_ago = (NOW - 2 * SILENCE).isoformat()
+    long_ago = ago(2 * SILENCE.total_seconds()).isoformat()
     elsewhere = {"state": "running", "epoch": 4, "machine": "other", "host": "other"}
     begun = {"model": "a", "num_train": 8, "width": 16, "seed": 1, "learning_rate": 1e-2}
     write_status(tmp_path, "a/running", state="running", epoch=3, val_loss=0.5, lr=1e-3, **begun)
@@ -119,7 +122,7 @@ def test_the_newer_outcome_counts_while_two_are_there(tmp_path):
     write_status(tmp_path, "a/one", state="done")
     for file, loss, age in (("metrics.json", 0.1, 60), ("metrics.json.ready", 0.2, 0)):
         path = write(tmp_path, "a/one", file, val_loss=loss)
-        os.utime(path, (NOW.timestamp() - age,) * 2)
+        os.utime(path, (ago(age).timestamp(),) * 2)
     assert list_runs(tmp_path)["val_loss"].tolist() == [0.2]
     os.utime(path, (0, 0))
     assert list_runs(tmp_path)["val_loss"].tolist() == [0.1]
@@ -205,6 +208,6 @@ def test_it_can_be_asked_while_trainings_write(tmp_path):
 def test_times_that_cannot_be_read_are_long_ago(tmp_path, updated):
     write_status(tmp_path, "a/one", state="running", updated=updated)
     assert list_runs(tmp_path)["state"].tolist() == ["silent"]
-    recent = (NOW - timedelta(seconds=5)).isoformat()
+    recent = ago(5).isoformat()
     write_status(tmp_path, "a/one", state="running", updated=recent, val_loss=math.nan)
     assert list_runs(tmp_path)["state"].tolist() == ["running"]
