@@ -51,21 +51,22 @@ class Pair:
         folder: Holds ``plain.pt`` and ``ours.h5``, the same crystals.
         model: Key of the variant.
         width: Its ``hidden_dim``; OptiMate has one size.
-        precision: Of our path; the plain path has fp32.
         device: Where both compute.
+        ours: Other settings of the training on our path; the plain path has fp32.
     """
 
     def __init__(
-        self, folder: Path, model: str, width: int, precision: str = "fp32", device: str = "cpu"
+        self, folder: Path, model: str, width: int, device: str = "cpu", **ours: Any
     ) -> None:
         """Nothing is read before it is needed."""
         self.folder = folder
         training: dict[str, Any] = {"batch_size": BATCH, "device": device, "learning_rate": 1e-4}
-        self.settings = TrainingSettings(**training, precision="fp32")
+        training["precision"] = "fp32"
+        self.settings = TrainingSettings(**training)
         self.run = Run(
             model=model,
             architecture=published_architecture(model, width),
-            training=TrainingSettings.model_validate(training | {"precision": precision}),
+            training=TrainingSettings(**(training | ours)),
             num_train=BATCH,
             seed=1,
         )
@@ -169,7 +170,7 @@ def comparisons(folder: Path, device: str) -> Iterator[tuple[str, Comparison]]:
             ),
         )
     for model in ("2b_tc", "3b_tc"):
-        pair = Pair(folder, model, 256, "bf16", device)
+        pair = Pair(folder, model, 256, device, precision="bf16")
         yield (
             f"train_{model}_w256_bf16",
             Comparison(
@@ -178,6 +179,18 @@ def comparisons(folder: Path, device: str) -> Iterator[tuple[str, Comparison]]:
                 pair.plain_step,
                 pair.our_step,
                 lambda a, b: assert_close(a, b, rtol=2e-2, atol=0),
+                REPEATS.get(model, 7),
+            ),
+        )
+    for model, width in (("2b_tc", 256), ("2b_tc", 16), ("3b_tc", 16)):
+        yield (
+            f"compile_{model}_w{width}",
+            Comparison(
+                f"training, {LABELS[model]}, width {width}: ours as it is, and compiled",
+                BATCH,
+                Pair(folder, model, width, device).our_step,
+                Pair(folder, model, width, device, compile=True).our_step,
+                lambda a, b: assert_close(a, b, rtol=1e-4, atol=1e-6),
                 REPEATS.get(model, 7),
             ),
         )

@@ -130,6 +130,11 @@ class TrainingSettings(Settings):
         description="auto: bf16 autocast on GPUs that have it, fp32 elsewhere (published). fp64: for comparisons of "
         "rounding errors.",
     )
+    compile: bool = Field(
+        default=False,
+        description="Training steps are compiled by torch.compile: worth a try on GPUs, where a training takes longer "
+        "than the minute or two that this takes at its start. Needs a C++ compiler.",
+    )
     device: str = Field(
         default="auto", description="auto: the GPU when there is one; or cpu, cuda, cuda:1."
     )

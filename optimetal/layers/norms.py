@@ -43,14 +43,15 @@ class BatchNorm(pyg.BatchNorm):
         if rows is None:
             return super().forward(x)
         # two rows have a variance anyway: only a single one is worth waiting for a GPU's answer
-        if not self.training or (x.size(0) < 2 and rows.total <= 1):
+        total = rows.total
+        if not self.training or (x.size(0) < 2 and total <= 1):
             return F.batch_norm(
                 x, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
             )
         out, mean, variance = _WeightedBatchNorm.apply(
-            x, norm.weight, norm.bias, rows.share, norm.eps, None
+            x, norm.weight, norm.bias, rows.share(total), norm.eps, None
         )
-        self._track(mean, variance, rows.total, norm.momentum)
+        self._track(mean, variance, total, norm.momentum)
         return out
 
     def _synchronised(self, x: Tensor, rows: Population) -> Tensor:
@@ -61,7 +62,7 @@ class BatchNorm(pyg.BatchNorm):
         """
         norm: Any = self.module
         total = _over(self.group, rows.total)
-        share = (rows.population / total)[:, None]
+        share = rows.share(total)
         out, mean, variance = _WeightedBatchNorm.apply(
             x, norm.weight, norm.bias, share, norm.eps, self.group
         )
@@ -123,7 +124,7 @@ class _WeightedBatchNorm(torch.autograd.Function):
         centred = real - mean
         variance = _over(group, centred.square().mul_(share).sum(0))
         inverse = (variance + eps).rsqrt()
-        normed = centred.mul_(inverse)
+        normed = centred * inverse  # not in place: torch.compile would take it for the input
         ctx.group = group
         ctx.save_for_backward(normed, weight * inverse, share)
         ctx.mark_non_differentiable(mean, variance)
@@ -183,19 +184,19 @@ class _GraphLayerNorm(torch.autograd.Function):
         centred = x - mean
         variance = _sum_of_graph(centred.square().mean(1) * share, rows)
         inverse = (variance + eps).rsqrt()
-        normed = centred.mul_(inverse)
+        normed = centred * inverse  # not in place, as above
         ctx.rows = rows
-        ctx.save_for_backward(normed, weight, inverse)
+        ctx.save_for_backward(normed, weight, inverse, share)
         return torch.addcmul(bias, normed, weight)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of rows, weight and bias."""
-        normed, weight, inverse = ctx.saved_tensors
+        normed, weight, inverse, share = ctx.saved_tensors
         product = grad * normed
         scaled = grad * weight
-        share = ctx.rows.share_of_graph[:, None] / grad.size(1)
+        share = share[:, None] / grad.size(1)
         first = _sum_of_graph(scaled.sum(1), ctx.rows) * share
         second = _sum_of_graph((product * weight).sum(1), ctx.rows) * share
         grad_x = scaled.sub_(first).addcmul_(normed, second, value=-1).mul_(inverse)

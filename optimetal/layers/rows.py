@@ -7,12 +7,19 @@ receiver is the *multiplicity*: it weights aggregation. Both are one throughout 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch_geometric.utils import softmax
+
+
+F = TypeVar("F", bound=Callable)
+
+
+def not_compiled(function: F) -> F:
+    """A function that torch.compile leaves alone."""
+    return cast(F, torch.compiler.disable(function))  # its own type forgets the arguments
 
 
 @dataclass(frozen=True)
@@ -22,15 +29,14 @@ class Population:
     population: Tensor
     """(num_rows,) real, rows of the full graph that each row stands for."""
 
-    @cached_property
+    @property
     def total(self) -> Tensor:
         """() rows of the full graph in the whole batch."""
         return self.population.sum()
 
-    @cached_property
-    def share(self) -> Tensor:
-        """(num_rows, 1) share of each row in a mean over the batch."""
-        return (self.population / self.total)[:, None]
+    def share(self, total: Tensor) -> Tensor:
+        """(num_rows, 1) share of each row in a mean over ``total`` rows, those of the batch or more."""
+        return (self.population / total)[:, None]
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Rows(Population):
     num_graphs: int
     """Number of crystals B; some may have no row."""
 
-    @cached_property
+    @property
     def share_of_graph(self) -> Tensor:
         """(num_rows,) share of each row in a mean over its crystal."""
         total = sum_rows(self.population, self.graph, self.num_graphs)
@@ -61,20 +67,21 @@ class SharedRows:
     index: Tensor
     """(num_rows,) int64, which of them each row is."""
 
-    @classmethod
-    def of_values(
-        cls, values: Tensor, population: Tensor, embed: Callable[[Tensor, Population], Tensor]
-    ) -> Self:
-        """Features of some values, computed once per distinct value.
 
-        Args:
-            values: (num_rows,).
-            population: (num_rows,) rows of the full graph that each row stands for.
-            embed: Distinct values (num_distinct,) and their populations -> (num_distinct, d).
-        """
-        distinct, index = torch.unique(values, return_inverse=True)
-        counted = Population(sum_rows(population, index, len(distinct)))
-        return cls(embed(distinct, counted), index)
+@not_compiled  # how many values are distinct depends on them
+def embed_distinct(
+    values: Tensor, population: Tensor, embed: Callable[[Tensor, Population], Tensor]
+) -> SharedRows:
+    """Features of some values, computed once per distinct value.
+
+    Args:
+        values: (num_rows,).
+        population: (num_rows,) rows of the full graph that each row stands for.
+        embed: Distinct values (num_distinct,) and their populations -> (num_distinct, d).
+    """
+    distinct, index = torch.unique(values, return_inverse=True)
+    counted = Population(sum_rows(population, index, len(distinct)))
+    return SharedRows(embed(distinct, counted), index)
 
 
 def all_rows(rows: Tensor | SharedRows) -> Tensor:

@@ -10,7 +10,7 @@ from optimetal.layers.convolutions import GATv2Conv
 from optimetal.layers.embeddings import GaussianEmbedding, GroupPeriodEmbedding
 from optimetal.layers.mlp import MLP
 from optimetal.layers.pooling import VectorAttentionPooling
-from optimetal.layers.rows import Rows, SharedRows
+from optimetal.layers.rows import Rows, embed_distinct
 from optimetal.models.network import CrystalNetwork, Head, TrunkOutput
 from optimetal.tasks import Target, Task
 
@@ -46,7 +46,7 @@ class OptiMateTrunk(nn.Module):
         """One vector per crystal and node."""
         nodes = Rows(batch.class_size, batch.node_graph, batch.num_graphs)
         x = self.node_mlp(self.node_embedding(batch.atomic_numbers), nodes)  # 1
-        edge_attr = SharedRows.of_values(
+        edge_attr = embed_distinct(
             batch.edge_length,
             batch.edge_multiplicity,
             lambda length, _: self.edge_embedding(length),

@@ -8,7 +8,7 @@ from optimetal.layers.embeddings import edge_embedding, node_embedding
 from optimetal.layers.message_passing import MessagePassingBlock, PlainAttentionBlock
 from optimetal.layers.mlp import MLP
 from optimetal.layers.pooling import pooling
-from optimetal.layers.rows import Rows, SharedRows, all_rows
+from optimetal.layers.rows import Rows, SharedRows, all_rows, embed_distinct
 from optimetal.models.network import CrystalNetwork, Head, TrunkOutput
 from optimetal.tasks import Target, Task
 
@@ -83,7 +83,7 @@ def first_features(
         values: (num_rows,).
         population: (num_rows,) rows of the full graph that each row stands for.
     """
-    return SharedRows.of_values(
+    return embed_distinct(
         values, population, lambda distinct, counted: mlp(embedding(distinct), counted)
     )
 

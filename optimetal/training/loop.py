@@ -7,7 +7,7 @@ import math
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -121,7 +121,11 @@ class Trainer:
         self.train_crystals = subset(len(train_graphs), run.num_train)
         torch.manual_seed(run.seed)
         self.model: CrystalNetwork = build_model(run.architecture).to(self.device, self.dtype)
-        self.replica = self.model if self.world.size == 1 else distributed(self.model, self.task)
+        self.replica: nn.Module = (
+            self.model if self.world.size == 1 else distributed(self.model, self.task)
+        )
+        if self.settings.compile:
+            self.replica = compiled(self.replica)
         self.optimizer = make_optimizer(self.model, self.settings)
         self.scheduler = make_scheduler(self.optimizer, self.settings)
         self.order = torch.Generator().manual_seed(run.seed)
@@ -393,6 +397,11 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim.
         weight_decay=settings.weight_decay,
         fused=True,  # one pass over all weights: narrow networks have many small tensors
     )
+
+
+def compiled(model: nn.Module) -> nn.Module:
+    """The network with its forward and backward passes compiled, for batches of any size."""
+    return cast(nn.Module, torch.compile(model, dynamic=True))
 
 
 def distributed(model: CrystalNetwork, task: Task) -> DistributedDataParallel:

@@ -4,8 +4,8 @@ from torch.testing import assert_close
 
 from optimetal.layers.rows import (
     Rows,
-    SharedRows,
     all_rows,
+    embed_distinct,
     map_rows,
     sum_rows,
     take_rows,
@@ -45,7 +45,7 @@ def test_weighted_softmax_is_the_softmax_of_repeated_rows(channels):
 def test_shares_add_up_to_one():
     rows = Rows(torch.tensor([1.0, 3, 4]), torch.tensor([0, 0, 2]), num_graphs=3)
     assert rows.total == 8
-    assert_close(rows.share, torch.tensor([[1 / 8], [3 / 8], [4 / 8]]))
+    assert_close(rows.share(rows.total), torch.tensor([[1 / 8], [3 / 8], [4 / 8]]))
     assert_close(rows.share_of_graph, torch.tensor([1 / 4, 3 / 4, 1]))
 
 
@@ -57,7 +57,7 @@ def test_shared_rows_are_computed_once_per_value():
         seen.append((distinct, counted.population))
         return torch.stack([distinct, distinct.square()], 1)
 
-    shared = SharedRows.of_values(values, torch.tensor([1.0, 2, 3, 4]).double(), embed)
+    shared = embed_distinct(values, torch.tensor([1.0, 2, 3, 4]).double(), embed)
     assert_close(seen, [(torch.tensor([1, 2.5, 4]).double(), torch.tensor([2.0, 4, 4]).double())])
     expected = torch.stack([values, values.square()], 1)
     assert_close(all_rows(shared), expected)
@@ -66,5 +66,5 @@ def test_shared_rows_are_computed_once_per_value():
 
 
 def test_no_shared_rows():
-    shared = SharedRows.of_values(torch.zeros(0), torch.zeros(0), lambda v, _: v[:, None])
+    shared = embed_distinct(torch.zeros(0), torch.zeros(0), lambda v, _: v[:, None])
     assert all_rows(shared).shape == (0, 1)

@@ -1,6 +1,8 @@
 """Training: reproducible, resumable, and able to learn."""
 
 import json
+from functools import partial
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -41,6 +43,25 @@ def test_equal_seeds_give_equal_runs(make_run, train_graphs, val_graphs):
     assert_same_weights(first_end, second_end)
     for a, b in zip(first, second, strict=True):
         assert {**a, "seconds": 0} == {**b, "seconds": 0}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch.compile is full of them inside
+def test_compiled_steps_are_the_same_steps(make_run, train_graphs, val_graphs, monkeypatch):
+    compiled = partial(torch.compile, backend="aot_eager")  # without the minute of a C++ compiler
+    monkeypatch.setattr(torch, "compile", compiled)
+    architecture = {
+        "type": "optimetal_3b",
+        **{"hidden_dim": 8, "spectra_dim": 8, "depth": 1, "num_layers": 1},
+        "edge_message_passing": {"type": "cgconv"},
+    }
+    steps = []
+    for setting in (False, True):
+        run = make_run(architecture, precision="fp64", compile=setting)
+        trainer = Trainer(run, train_graphs, val_graphs)
+        batches = torch.arange(8).split(4), torch.arange(8).split(5)
+        steps.append([trainer.train_step(batch) for batch in chain(*batches)])
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-9)
+    assert isinstance(trainer.replica, torch._dynamo.OptimizedModule)
 
 
 def test_another_seed_gives_other_weights_and_batches(make_run, train_graphs, val_graphs):
