@@ -34,6 +34,7 @@ class State(StrEnum):
 
     RUNNING = "running"
     FAILED = "failed"
+    DIVERGED = "diverged"
     KILLED = "killed"
     SILENT = "silent"
     UNKNOWN = "unknown"
@@ -53,6 +54,14 @@ Model = Annotated[
         "its test.",
     ),
 ]
+
+
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+
+
+def _refuse_to_overwrite(file: Path, force: bool) -> None:
+    if file.exists() and not force:
+        raise FileExistsError(f"{file} exists: overwrite it with --force")
 
 
 def _print_version(wanted: bool) -> None:
@@ -194,7 +203,7 @@ def plan(
     ],
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", "-j", min=1, help="Trainings at a time. Without it: one per core."),
+        typer.Option("--jobs", "-j", min=1, help="Cores or GPUs. Without it: the cores at hand."),
     ] = None,
     calibrate: Annotated[
         bool,
@@ -265,18 +274,58 @@ def runs(
 
 
 @app.command()
+def check_download(
+    folder: Annotated[
+        Path, typer.Argument(help="Where a source on figshare was downloaded: data/figshare_full.")
+    ],
+) -> None:
+    """Ask figshare whether its data are still those that were downloaded; nothing is changed.
+
+    Exit code: 0 if they are, 3 if not, with one line for each difference, 1 if that cannot be known.
+    """
+    with faults_in_one_line():
+        from optimetal.config.database import DatabaseSettings
+        from optimetal.database.figshare import changes_since
+
+        changes = changes_since(folder, DatabaseSettings.model_fields["url"].default)
+    typer.echo("\n".join(changes) or f"figshare has the contents of {folder / 'lock.json'}")
+    raise typer.Exit(3 if changes else 0)
+
+
+@app.command()
 def convert_checkpoint(
     old: Annotated[Path, typer.Argument(help="Published checkpoint, best_model.pt.")],
     new: Annotated[Path, typer.Argument(help="File to write, *.safetensors.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Force = False,
 ) -> None:
     """Turn a published checkpoint into a model of this library; nothing in it is executed."""
     with faults_in_one_line():
-        if new.exists() and not force:
-            raise FileExistsError(f"{new} exists: overwrite it with --force")
+        _refuse_to_overwrite(new, force)
         from optimetal.compat import load_published_checkpoint
         from optimetal.models.weights import save_model
 
         model, architecture, card = load_published_checkpoint(old)
         save_model(model, new, card)
         typer.echo(f"wrote {new}: {architecture.type}, epoch {card['epoch']}")
+
+
+@app.command()
+def export_dataset(
+    dataset: Annotated[
+        Path, typer.Argument(help="Crystals with known spectra: dataset/train.h5, records.h5 ...")
+    ],
+    new: Annotated[Path, typer.Argument(help="File to write, *.h5.")],
+    force: Force = False,
+) -> None:
+    """Write a dataset in the layout of the published files, one HDF5 group per crystal."""
+    with faults_in_one_line():
+        _refuse_to_overwrite(new, force)
+        from tqdm import tqdm
+
+        from optimetal.database.published_h5 import write_published
+        from optimetal.database.store import CrystalStore
+
+        with CrystalStore(dataset) as store:
+            records = store.records(range(len(store)))
+            write_published(new, tqdm(records, new.name, len(store), disable=None))
+            typer.echo(f"wrote {new}: {len(store)} crystals, {store.source}")

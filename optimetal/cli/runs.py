@@ -32,6 +32,7 @@ _STYLES: Final = {
     "unknown": "magenta",
     "silent": "magenta",
     "killed": "red",
+    "diverged": "red",
     "failed": "bold red",
     "running": "bold",
 }
@@ -100,7 +101,8 @@ def _study(config: Path, folder: Path | None) -> tuple[Study, Path]:
 
     project = study_project(config)
     plan, results = Plan(project), folder or Path(project.pathvars.get("results", "results"))
-    runs = plan.studies | {name: _later_runs(plan, name, results) for name in plan.later}
+    later = {name: _later_runs(plan, name, results) for name in plan.later}
+    runs = {name: (plan.studies | later)[name] for name in project.studies}
     labels = {model: settings.label for model, settings in project.models.items()}
     return Study(runs, labels, plan.varied), results
 

@@ -1,6 +1,6 @@
 """Settings of a training run (spec: published values are noted with each key)."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -12,6 +12,9 @@ from pydantic import (
 )
 
 from optimetal.config.base import Settings
+
+DEVICE: Final = r"^(auto|cpu|cuda(:\d+)?)$"
+"""Names of devices."""
 
 
 class ConstantSchedule(Settings):
@@ -136,7 +139,9 @@ class TrainingSettings(Settings):
         "than the minute or two that this takes at its start. Needs a C++ compiler.",
     )
     device: str = Field(
-        default="auto", description="auto: the GPU when there is one; or cpu, cuda, cuda:1."
+        default="auto",
+        pattern=DEVICE,
+        description="auto: the GPU when there is one; or cpu, cuda, cuda:1.",
     )
 
     @model_validator(mode="after")

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import softmax
 
-
 F = TypeVar("F", bound=Callable)
 
 

@@ -7,7 +7,7 @@ took scipy's defaults from one starting point, which ``published=True`` repeats.
 
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -126,17 +126,18 @@ def points(runs: pd.DataFrame, x: Axis) -> pd.DataFrame:
     ).reset_index()
 
 
-def in_study(runs: pd.DataFrame, study: str) -> pd.DataFrame:
+def in_study(runs: pd.DataFrame, study: str, states: Collection[str] = ("done",)) -> pd.DataFrame:
     """The finished runs that belong to a study, such as "data_scaling".
 
     Args:
         runs: Table of training runs; all are finished where it does not tell their ``state``.
         study: Name of the study.
+        states: What counts as finished; runs that are "diverged" have infinite losses.
 
     Raises:
         ValueError: If there is none.
     """
-    finished = runs[runs["state"] == "done"] if "state" in runs else runs
+    finished = runs[runs["state"].isin(states)] if "state" in runs else runs
     chosen = finished.loc[[study in studies for studies in finished["studies"]]]
     if chosen.empty:
         known = sorted({name for studies in finished["studies"] for name in studies})

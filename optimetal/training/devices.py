@@ -18,10 +18,20 @@ DATA_SHARE: Final = 0.5
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device to use; "auto" is the GPU when there is one."""
-    if device != "auto":
-        return torch.device(device)
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The device to use; "auto" is the GPU when there is one.
+
+    Raises:
+        ValueError: If a GPU is asked for where there is none.
+    """
+    gpu = torch.cuda.is_available()
+    if device == "auto":
+        return torch.device("cuda" if gpu else "cpu")
+    if device.startswith("cuda") and not gpu:
+        raise ValueError(
+            f"Expected a GPU for `device: {device}`, but PyTorch sees none here: take auto or cpu, or a machine with a "
+            "GPU and a PyTorch built for it."
+        )
+    return torch.device(device)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:

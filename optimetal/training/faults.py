@@ -18,10 +18,6 @@ Fault = dict[str, Any]
 """Plain JSON: ``phase``, ``epoch``, ``batch``, ``loss``, ``grad_norm``, ``lr`` and the batch's ``materials``."""
 
 
-class TrainingError(RuntimeError):
-    """A training cannot go on."""
-
-
 class NonFinite(Exception):
     """A loss or gradient is not finite; nothing was learned from the batch.
 
@@ -74,9 +70,14 @@ def write_faults(folder: RunFolder, faults: list[Fault]) -> None:
     write_text(folder.faults, json.dumps(faults, indent=1))
 
 
+def culprits_of(fault: Fault) -> list[str]:
+    """Materials that are not finite even alone; where there is none, the settings are to blame."""
+    return [m["mat_id"] for m in fault["materials"] if _badness(m)[0]]
+
+
 def summary(fault: Fault) -> str:
     """One sentence on what went wrong and who is to blame."""
-    culprits = [m["mat_id"] for m in fault["materials"] if _badness(m)[0]]
+    culprits = culprits_of(fault)
     names = ", ".join(culprits[:8]) + (" …" if len(culprits) > 8 else "")
     innocent = "every material alone is fine: `learning_rate` may be too high"
     blame = f"check {names}" if culprits else innocent

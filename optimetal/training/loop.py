@@ -30,10 +30,11 @@ from optimetal.training.devices import (
     resolve_device,
     resolve_precision,
 )
+from optimetal.training.errors import Diverged, TrainingError
 from optimetal.training.faults import (
     Fault,
     NonFinite,
-    TrainingError,
+    culprits_of,
     describe,
     summary,
     write_faults,
@@ -60,6 +61,7 @@ class Progress:
     best_loss: float = math.inf
     """Validation loss of the weights kept as best."""
     best_epoch: int = -1
+    """Before `best_from_epoch`, epochs are kept to go back to only."""
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     """Those of the best epoch; until there is one, those that the run began with."""
     faults: list[Fault] = field(default_factory=list)
@@ -238,7 +240,8 @@ class Trainer:
             status: Kept up to date.
 
         Raises:
-            TrainingError: If the loss is still not finite after all recoveries, or no epoch can be kept.
+            Diverged: If the loss is still not finite after all recoveries, and no material is to blame.
+            TrainingError: If a material is, or if no epoch counts as best.
             Interrupted: If a signal asked to stop; the state is saved, the next start goes on from this batch.
         """
         self.progress.best_weights = self.weights()
@@ -252,7 +255,7 @@ class Trainer:
                 self.all_epochs(folder, journal)
         finally:
             journal.close()
-        if self.progress.best_epoch < 0:
+        if self.progress.best_epoch < self.settings.best_from_epoch:
             raise TrainingError(
                 f"Expected an epoch to keep, but `patience` ended the run in epoch {self.progress.epoch}, before "
                 f"`best_from_epoch` {self.settings.best_from_epoch}: lower it, or be more patient."
@@ -295,7 +298,7 @@ class Trainer:
         The optimiser's moments are forgotten. The report of the fault is written to the folder.
 
         Raises:
-            TrainingError: If this has happened too often.
+            TrainingError: If this has happened too often; Diverged where no material is to blame.
         """
         self.model.load_state_dict(self.progress.best_weights)
         self.optimizer.zero_grad(set_to_none=True)
@@ -309,18 +312,26 @@ class Trainer:
         message = f"{summary(fault)} See {folder.faults.name}."
         if len(self.progress.faults) > self.settings.max_recoveries:
             tried = f"Given up after {self.settings.max_recoveries} recoveries (`max_recoveries`)."
-            raise TrainingError(f"{message} {tried}")
-        log.warning("%s Going back to the weights of epoch %d.", message, self.progress.best_epoch)
+            kind = TrainingError if culprits_of(fault) else Diverged
+            raise kind(f"{message} {tried}")
+        best = self.progress.best_epoch
+        log.warning(
+            "%s Going back to the weights %s.",
+            message,
+            "it began with" if best < 0 else f"of epoch {best}",
+        )
 
     def weights(self) -> dict[str, Tensor]:
         """Copy of the network's weights and statistics."""
         return {name: v.detach().cpu().clone() for name, v in self.model.state_dict().items()}
 
     def keep_if_best(self, row: dict[str, float]) -> None:
-        """Copy the weights if the validation loss has improved by enough."""
-        if row["epoch"] < self.settings.best_from_epoch:
-            return
-        if row["val_loss"] < self.progress.best_loss - self.settings.min_improvement:
+        """Copy the weights if the validation loss has improved by enough.
+
+        Whatever came before it, the first epoch that may be the best is.
+        """
+        improved = row["val_loss"] < self.progress.best_loss - self.settings.min_improvement
+        if improved or row["epoch"] == self.settings.best_from_epoch:
             self.progress.best_loss = row["val_loss"]
             self.progress.best_epoch = int(row["epoch"])
             self.progress.best_weights = self.weights()

@@ -55,7 +55,7 @@ def train_pack(
 ) -> int:
     """Do several trainings, each ahead of its own job (see :func:`~optimetal.training.train.train`).
 
-    A training that fails does not keep the others from being done.
+    A training that fails does not keep the others from being done; its own job reports that.
 
     Args:
         runs: Name -> training.
@@ -67,39 +67,40 @@ def train_pack(
 
     Returns:
         Exit code: 0; :data:`~optimetal.training.interruption.EXIT_CODE` if a signal asked to stop, then all that were
-        going on have saved their states; 1 if a training failed.
+        going on have saved their states; 1 if a training was killed, so that another attempt may help.
     """
     start_server([__name__, TRAINING])
+    sharing = min(at_once, len(runs))
     data = {
         device: on_device(train_graphs, val_graphs, device)
         for device in {run.training.device for run in runs.values()}
     }
     starts = {
-        name: partial(start, run, data[run.training.device], Path(folder, name), threads)
+        name: partial(start, run, data[run.training.device], Path(folder, name), threads, sharing)
         for name, run in runs.items()
     }
     with StopRequest() as stop:
-        codes = {}
-        for name, code in finished(starts, at_once, stop):
-            codes[name] = code
-            tell(RunFolder(Path(folder, name)), name, f"{len(codes)} of {len(runs)}")
+        ends = [ending(Path(folder), name, code) for name, code in finished(starts, at_once, stop)]
     if stop.received:
         log.warning("stopped by %s: start again to go on", stop.received)
         return EXIT_CODE
-    return int(any(codes.values()))
+    return int("killed" in ends)
 
 
-def tell(files: RunFolder, name: str, count: str) -> None:
-    """Log how a training ended."""
-    status = read_json(files.status)
-    state, reason = status.get("state"), status.get("reason")
-    match state:
-        case "done":
-            log.info("%s is done (%s)", name, count)
-        case "interrupted":
-            log.info("%s is interrupted (%s)", name, count)
-        case _:
-            log.error("%s failed: %s (see %s)", name, reason or "it was killed", files.log)
+def ending(folder: Path, name: str, code: int) -> str:
+    """How a training ended, which is logged: done, diverged, interrupted, failed or killed.
+
+    Args:
+        folder: Of all runs.
+        name: Of the training.
+        code: Exit code of its process.
+    """
+    files = RunFolder(folder / name)
+    status = {"state": "running", "reason": "", **read_json(files.status)}
+    state = "killed" if status["state"] == "running" or code < 0 else status["state"]
+    level = logging.INFO if state in ("done", "diverged", "interrupted") else logging.ERROR
+    log.log(level, "%s: %s %s (see %s)", name, state, status["reason"], files.log)
+    return state
 
 
 def finished(
@@ -128,22 +129,22 @@ def on_device(train_graphs: str | Path, val_graphs: str | Path, device: str) -> 
     return Data(place(load(train_graphs), home), place(load(val_graphs), home))
 
 
-def start(run: Run, data: Data, folder: Path, threads: int) -> BaseProcess:
+def start(run: Run, data: Data, folder: Path, threads: int, sharing: int) -> BaseProcess:
     """Begin a training."""
     process = get_context("forkserver").Process(
-        target=_train, args=(run, data, folder, threads), name=run.name
+        target=_train, args=(run, data, folder, threads, sharing), name=run.name
     )
     process.start()
     return process
 
 
-def _train(run: Run, data: Data, folder: Path, threads: int) -> None:
+def _train(run: Run, data: Data, folder: Path, threads: int, sharing: int) -> None:
     """One training in its process; its errors are in its log."""
     launch = import_module(TRAINING).launch
     begin_worker()
     torch.set_num_threads(threads)
     try:
-        code = launch(run, *data, folder, ahead=True)
+        code = launch(run, *data, folder, ahead=True, sharing=sharing)
     except Exception:
         code = 1
     sys.exit(code)

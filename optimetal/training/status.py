@@ -1,4 +1,4 @@
-"""How a run is doing, in a small file of its own: running, interrupted, failed (why?) or done."""
+"""How a run is doing, in a small file of its own: running, interrupted, failed or diverged (why?), or done."""
 
 import json
 import threading
@@ -11,7 +11,11 @@ from typing import Any, Final
 
 from optimetal.files import write_text
 from optimetal.processes import this_process
+from optimetal.training.errors import Diverged
 from optimetal.training.interruption import Interrupted
+
+ENDED: Final = ("done", "diverged")
+"""States of trainings with an outcome, which another start would only repeat."""
 
 SECONDS_BETWEEN_WRITES: Final = 5.0
 """Epochs of small networks take less, and a file that is flushed to disk takes time."""
@@ -74,6 +78,9 @@ def running(file: Path, *, active: bool = True) -> Iterator[Status]:
             yield status
     except (Interrupted, KeyboardInterrupt) as stop:
         status.end("interrupted", str(stop) or "stopped from the keyboard")
+        raise
+    except Diverged as error:
+        status.end("diverged", str(error))
         raise
     except BaseException as error:
         status.end("failed", f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from optimetal.processes import has_ended
 from optimetal.training.folder import RunFolder
-from optimetal.training.status import SECONDS_BETWEEN_SIGNS, read_json
+from optimetal.training.status import ENDED, SECONDS_BETWEEN_SIGNS, read_json
 
 STATE_COLUMNS: Final = (
     *("run", "state", "reason", "epoch", "epochs", "train_loss", "val_loss", "lr", "recoveries"),
@@ -50,13 +50,13 @@ def collect_runs(
         labels: Model -> name in figures and tables.
 
     Returns:
-        One row per training, sorted by name: the contents of its ``metrics.json``, ``state`` (done) and ``reason``,
-        ``label``, and ``studies``, the list of the studies it belongs to.
+        One row per training, sorted by name: the contents of its ``metrics.json``, with ``state`` (done, or diverged
+        with infinite losses) and ``reason``; ``label``, and ``studies``, the list of the studies it belongs to.
 
     Raises:
         ValueError: If a file is damaged, or surrogate and ab initio trainings would be mixed.
     """
-    runs = pd.DataFrame([_outcome(Path(file)) | _DONE for file in metrics_files])
+    runs = pd.DataFrame([_outcome(Path(file)) for file in metrics_files])
     sources = sorted(set(runs["source"]))
     if len(sources) > 1:
         raise ValueError(f"Trainings of one table must rest on one kind of data, got {sources}.")
@@ -98,11 +98,12 @@ def list_runs(folder: str | Path, *, outcomes: bool = True) -> pd.DataFrame:
 
     Returns:
         One row per training that has started, sorted by name, with :data:`STATE_COLUMNS`. ``state`` is "running",
-        "interrupted" (starting it again goes on), "failed" (see ``reason``), "done", "killed" (it says that it runs,
-        but its process is gone; known for this machine only), "silent" (it says that it runs, but has given no sign
-        of life for :data:`SILENCE`) or "unknown" (its files are missing or damaged). ``epoch`` counts the epochs done;
-        losses and learning rate are those of the last one noted, or the best ones of a training that is done, of
-        which ``seconds`` is the whole time; ``updated`` is its last sign of life. Unknown values are missing.
+        "interrupted" (starting it again goes on), "failed" or "diverged" (see ``reason``), "done", "killed" (it says
+        that it runs, but its process is gone; known for this machine only), "silent" (it says that it runs, but has
+        given no sign of life for :data:`SILENCE`) or "unknown" (its files are missing or damaged). ``epoch`` counts
+        the epochs done; losses and learning rate are those of the last one noted, or the best ones of a training that
+        is done, of which ``seconds`` is the whole time; ``updated`` is its last sign of life. Unknown values are
+        missing.
     """
     rows = [{"run": name, **_state(files, outcomes)} for name, files in _folders(Path(folder))]
     runs = pd.DataFrame(rows, columns=list(STATE_COLUMNS))
@@ -123,16 +124,16 @@ def _state(files: RunFolder, outcomes: bool = True) -> dict[str, Any]:
     status = {"state": "unknown", "reason": "", **read_json(files.status)}
     if status["state"] == "running":
         return status | _present(status)
-    if not outcomes or status["state"] not in ("done", "unknown"):
+    if not outcomes or status["state"] not in (*ENDED, "unknown"):
         return status
     metrics = _metrics(files)
     if not metrics:
-        lost = "its outcome" if status["state"] == "done" else files.status.name
+        lost = "its outcome" if status["state"] in ENDED else files.status.name
         reason = f"{lost} is missing or damaged: start it again"
         return status | {"state": "unknown", "reason": reason}
     epochs = {"epoch": metrics.get("epochs"), "epochs": status.get("epochs", metrics.get("epochs"))}
     known = {name: metrics[name] for name in STATE_COLUMNS if name in metrics}
-    return status | known | epochs | _DONE
+    return status | _DONE | known | epochs
 
 
 def _present(status: Mapping[str, Any]) -> dict[str, str]:
@@ -157,7 +158,7 @@ def _row(name: str, files: RunFolder) -> dict[str, Any]:
     """A training's row of the table."""
     state = _state(files)
     shown = {key: state[key] for key in _DONE}
-    if state["state"] == "done":
+    if state["state"] in ENDED:
         return {"run": name} | _metrics(files) | shown
     begun = {key: state.get(key) for key in ("model", "num_train", "width", "seed", "recoveries")}
     so_far = {"lr": state.get("learning_rate"), "epochs": state.get("epoch")}
@@ -183,7 +184,8 @@ def _dated(file: Path) -> tuple[float, dict[str, Any]]:
 
 def _outcome(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text())
+        outcome = json.loads(file.read_text())
+        return outcome | {key: outcome.get(key, value) for key, value in _DONE.items()}
     except ValueError as error:
         raise ValueError(
             f"Expected the outcome of a training in {file}, got something else ({error}): delete this folder and start "

@@ -1,13 +1,15 @@
 """One training from its files to its files, by one process or several."""
 
 import json
+import logging
+import math
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -19,15 +21,26 @@ from optimetal.models.weights import save_model
 from optimetal.provenance import code_version
 from optimetal.training.checkpoints import remove_checkpoints
 from optimetal.training.devices import device_name
+from optimetal.training.errors import Diverged
 from optimetal.training.folder import RunFolder, set_ready
 from optimetal.training.interruption import EXIT_CODE, SIGNALS, Interrupted
 from optimetal.training.journal import own_log
 from optimetal.training.loop import Trainer
-from optimetal.training.status import read_json, running
+from optimetal.training.status import ENDED, read_json, running
 from optimetal.training.world import joined, started_as_first
+
+log = logging.getLogger(__name__)
 
 Graphs = str | Path | PackedGraphs
 """A file of graphs, or the graphs where they were loaded already."""
+
+LOSSES: Final = ("val_loss", "val_eps", "val_drude", "train_loss")
+
+HISTORY: Final = (
+    *("epoch", "lr", "train_loss", "grad_norm", "val_loss", "val_eps", "val_drude"),
+    *("seconds", "recoveries"),
+)
+"""Columns of ``history.csv``."""
 
 
 def train(
@@ -37,14 +50,15 @@ def train(
     folder: str | Path,
     *,
     ahead: bool = False,
+    sharing: int = 1,
 ) -> None:
     """Train one run and write its folder, or go on where an earlier start was stopped.
 
     ``config.json`` the run; ``history.csv`` one row per epoch; ``model.safetensors`` the best weights with their model
     card, the outcome and the domain of the crystals learned from; ``metrics.json`` the outcome, written last;
     ``status.json`` how it is doing; ``training.log`` of all starts; ``faults.json`` if there were any;
-    ``tensorboard/``. Checkpoints are there while the run lasts. Of the processes that ``torchrun`` started together,
-    which share the work, the first one writes.
+    ``tensorboard/``. Checkpoints are there while the run lasts. A run that diverges has an outcome, too, with infinite
+    losses. Of the processes that ``torchrun`` started together, which share the work, the first one writes.
 
     Args:
         run: What to train.
@@ -53,10 +67,12 @@ def train(
         folder: Folder of the run.
         ahead: Leave the outcome ready for the run's own job (see :func:`~optimetal.training.folder.take_over`). One
             that is there already, of the same settings and data, is left as it is.
+        sharing: So many trainings share the device, and its time.
 
     Raises:
         Interrupted: If Ctrl-C, SIGTERM or SIGUSR1 asked to stop; the next start goes on.
-        TrainingError: If the loss stays not finite.
+        Diverged: If the loss stays not finite, and no material is to blame.
+        TrainingError: If a material is, or no epoch counts as best.
     """
     files, first = RunFolder(Path(folder)), started_as_first()
     with (
@@ -76,9 +92,14 @@ def train(
         outcome_files = files.ready if ahead else files
         if world.is_first:
             begin_outcome(run, outcome_files)
-        trainer.fit(files, status)
+        try:
+            trainer.fit(files, status)
+        except Diverged as error:
+            if world.is_first:
+                write_outcome(trainer, outcome_files, outcome(trainer, sharing, error))
+            raise
         if world.is_first:
-            write_outcome(trainer, outcome_files)
+            write_outcome(trainer, outcome_files, outcome(trainer, sharing))
 
 
 def opened(graphs: Graphs) -> PackedGraphs:
@@ -95,7 +116,7 @@ def is_done(trainer: Trainer, files: RunFolder, status: Mapping[str, Any]) -> bo
         status: What its last start said of itself.
     """
     run = trainer.run.model_dump(mode="json")
-    if status.get("state") != "done" or status.get("fingerprint") != trainer.fingerprint():
+    if status.get("state") not in ENDED or status.get("fingerprint") != trainer.fingerprint():
         return False
     if not files.ready.has_outcome(run):
         if not files.has_outcome(run):
@@ -111,11 +132,12 @@ def begin_outcome(run: Run, files: RunFolder) -> None:
     write_text(files.config, run.model_dump_json(indent=2))
 
 
-def write_outcome(trainer: Trainer, files: RunFolder) -> None:
-    """Write what a finished run leaves, and remove its checkpoints."""
-    metrics = outcome(trainer)
+def write_outcome(trainer: Trainer, files: RunFolder, metrics: dict[str, Any]) -> None:
+    """Write what a finished run leaves; remove its checkpoints, and the faults of an earlier one."""
+    if not trainer.progress.faults:
+        files.faults.unlink(missing_ok=True)
     with whole_file(files.history) as temporary:
-        pd.DataFrame(trainer.progress.history).to_csv(temporary, index=False)
+        pd.DataFrame(trainer.progress.history, columns=HISTORY).to_csv(temporary, index=False)
     trainer.model.load_state_dict(trainer.progress.best_weights)
     domain = domain_of(trainer.train_graphs, trainer.train_crystals)
     save_model(trainer.model, files.model, metrics | {"domain": domain})
@@ -123,11 +145,20 @@ def write_outcome(trainer: Trainer, files: RunFolder) -> None:
     remove_checkpoints(files.checkpoint)
 
 
-def outcome(trainer: Trainer) -> dict[str, Any]:
-    """Result of a finished run: a row of the table of runs."""
+def outcome(trainer: Trainer, sharing: int, diverged: Diverged | None = None) -> dict[str, Any]:
+    """Result of a run: a row of the table of runs.
+
+    Args:
+        trainer: The training.
+        sharing: So many trainings share the device, and its time.
+        diverged: Why it ended early, with a result that is infinitely bad; none: it is done.
+    """
     run, history = trainer.run, trainer.progress.history
-    lowest = min(history, key=lambda row: row["val_loss"])
-    seconds = sum(row["seconds"] for row in history)
+    losses: dict[str, float] = dict.fromkeys(LOSSES, math.inf)
+    if not diverged:
+        lowest = min(history, key=lambda row: row["val_loss"])
+        losses = {name: lowest[name] for name in LOSSES}
+    times = [row["seconds"] for row in history]
     on_gpu = trainer.device.type == "cuda"
     return {
         "run": run.name,
@@ -138,21 +169,20 @@ def outcome(trainer: Trainer) -> dict[str, Any]:
         "seed": run.seed,
         "lr": run.training.learning_rate,
         "epochs": len(history),
-        "val_loss": lowest["val_loss"],
-        "val_eps": lowest["val_eps"],
-        "val_drude": lowest["val_drude"],
-        "train_loss": lowest["train_loss"],
+        **losses,
         "best_epoch": trainer.progress.best_epoch,
         "recoveries": len(trainer.progress.faults),
-        "seconds": seconds,
-        "seconds_per_epoch": median(row["seconds"] for row in history),
-        "gpu_hours": seconds * trainer.world.size / 3600 if on_gpu else 0.0,
+        "seconds": sum(times),
+        "seconds_per_epoch": median(times or [math.nan]),
+        "gpu_hours": sum(times) * trainer.world.size / sharing / 3600 if on_gpu else 0.0,
         "peak_memory_mb": trainer.progress.peak_memory,
         "device": device_name(trainer.device),
         "processes": trainer.world.size,
         "precision": trainer.precision,
         "source": trainer.train_graphs.source,
         **code_version(),
+        "state": "diverged" if diverged else "done",
+        "reason": str(diverged or ""),
     }
 
 
@@ -163,21 +193,25 @@ def launch(
     folder: str | Path,
     *,
     ahead: bool = False,
+    sharing: int = 1,
 ) -> int:
     """Train in this process, together with those that ``torchrun`` started beside it.
 
     Arguments as those of :func:`train`.
 
     Returns:
-        Exit code: 0, or :data:`~optimetal.training.interruption.EXIT_CODE` if the run was interrupted.
+        Exit code: 0, also if the run diverged, which is its outcome and would be again; or
+        :data:`~optimetal.training.interruption.EXIT_CODE` if the run was interrupted.
 
     Raises:
         Exception: Whatever makes the run fail.
     """
     try:
-        train(run, train_graphs, val_graphs, folder, ahead=ahead)
+        train(run, train_graphs, val_graphs, folder, ahead=ahead, sharing=sharing)
     except Interrupted:
         return EXIT_CODE
+    except Diverged as error:
+        log.error("%s diverged: %s", run.name, error)
     return 0
 
 

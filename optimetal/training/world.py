@@ -1,6 +1,7 @@
 """The processes that train one network together, one per GPU; usually there is one."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from optimetal.training.devices import resolve_device
-from optimetal.training.faults import TrainingError
+from optimetal.training.errors import TrainingError
 from optimetal.training.interruption import Interrupted
 
 
@@ -85,6 +86,7 @@ def joined(device: str) -> Iterator[World]:
 
     Raises:
         ValueError: If there are more processes than GPUs.
+        TrainingError: If another process is gone.
     """
     if not dist.is_torchelastic_launched():
         yield World()
@@ -101,6 +103,13 @@ def joined(device: str) -> Iterator[World]:
     except (Interrupted, TrainingError):
         _leave()
         raise
+    except RuntimeError as error:
+        if not re.search("gloo|nccl", str(error), re.IGNORECASE):
+            raise
+        raise TrainingError(
+            f"Another process of this training has ended or cannot be reached ({error}): start again, it goes on from "
+            "its last checkpoint."
+        ) from error
     _leave()  # not after other errors, which one process may have alone
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import multiprocessing
 import signal
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -12,8 +13,8 @@ from optuna.trial import TrialState
 from optimetal.config.search import LEARNING_RATES, WEIGHT_DECAYS, SearchSettings
 from optimetal.config.variation import LEARNING_RATE, WEIGHT_DECAY
 from optimetal.search import trials
-from optimetal.search.trials import Search, next_trial, work, write_result
-from optimetal.training.faults import TrainingError
+from optimetal.search.trials import JournalLock, Search, next_trial, work, write_result
+from optimetal.training.errors import TrainingError
 from optimetal.training.interruption import Interrupted
 from optimetal.training.status import read_json
 
@@ -74,6 +75,30 @@ def test_a_killed_search_goes_on_to_the_same_end(run, tmp_path, invented):
     assert {trial.state for trial in killed.open().trials} == {TrialState.COMPLETE}
 
 
+@pytest.mark.parametrize("lost", [1, 25])
+def test_a_search_whose_journal_was_cut_off_goes_on(run, tmp_path, invented, lost):
+    """As by a full disk or a loss of power."""
+    search = search_in(tmp_path, run, trials=4)
+    work(search, "", "")
+    whole, journal = list(invented), tmp_path / "journal.log"
+    journal.write_bytes(journal.read_bytes()[:-lost])
+    for _ in range(2):  # the next start reads what this one has appended
+        work(search, "", "")
+    assert choices(search) == whole
+    assert len(invented) == 5  # the last trial was not told, so it is done again
+    assert {trial.state for trial in search.open().trials} == {TrialState.COMPLETE}
+
+
+def test_the_age_of_a_lock_can_be_told(tmp_path, monkeypatch):
+    """Otherwise nobody could ever take it from a process that was killed."""
+    monkeypatch.chdir(tmp_path)
+    journal = Path("here/journal.log")
+    journal.parent.mkdir()
+    journal.touch()
+    JournalLock(journal).acquire()
+    assert Path("here/journal.log.lock").stat().st_mtime == journal.stat().st_mtime
+
+
 def test_a_trial_is_done_by_one_process_at_a_time(run, tmp_path, invented):
     search = search_in(tmp_path, run, trials=2)
     with next_trial(search, search.open()) as first, next_trial(search, search.open()) as second:
@@ -126,6 +151,11 @@ def test_trials_are_trained_and_equal_choices_once(run, graphs, tmp_path):
     trained = list((tmp_path / "trials").rglob("config.json"))
     assert len(trained) == 2
     assert not list((tmp_path / "trials").rglob("checkpoint*"))
+    write_result(search)
+    table = pd.read_csv(tmp_path / "trials.csv")
+    assert sorted(table["epochs"]) == [0, 0, 4, 4]
+    assert (table["seconds"] > 0).tolist() == (table["epochs"] > 0).tolist()
+    assert set(table["gpu_hours"]) == {0}
 
 
 def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_end(run, graphs, tmp_path, monkeypatch):
@@ -193,3 +223,8 @@ def test_bad_trials_are_given_up(run, graphs, tmp_path, monkeypatch):
     states = [trial.state for trial in search.open().trials]
     assert TrialState.PRUNED in states[3:]
     assert TrialState.PRUNED not in states[:3]
+    write_result(search)
+    table = pd.read_csv(tmp_path / "trials.csv")
+    given_up = table["state"] == "pruned"
+    assert set(table.loc[given_up, "epochs"]) <= {1, 2, 3}
+    assert set(table.loc[~given_up, "epochs"]) == {4, 0}

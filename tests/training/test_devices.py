@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from optimetal.training import devices
-from optimetal.training.devices import gather, peak_memory, place
+from optimetal.training.devices import gather, peak_memory, place, resolve_device
 
 GPU = torch.device("cuda")
 
@@ -19,6 +19,13 @@ class Placed:
 
     def to(self, device):
         return f"moved to {device}"
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert resolve_device("auto").type == "cpu"
+    with pytest.raises(ValueError, match="Expected a GPU for `device: cuda:1`"):
+        resolve_device("cuda:1")
 
 
 def num_bytes(graphs):

@@ -1,19 +1,24 @@
 """Losses and gradients that are not finite: recovery, and a report that names who is to blame."""
 
+import itertools
 import json
+import math
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
 from optimetal.config.training import PlateauSchedule
 from optimetal.graphs.packed import save
+from optimetal.models.weights import load_model
 from optimetal.training import loop
-from optimetal.training.faults import TrainingError
+from optimetal.training.errors import Diverged, TrainingError
+from optimetal.training.faults import NonFinite
 from optimetal.training.interruption import Interrupted
 from optimetal.training.loop import Trainer
 from optimetal.training.schedules import learning_rate
-from optimetal.training.train import train
+from optimetal.training.train import LOSSES, launch, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,6 +93,21 @@ def test_it_goes_back_to_the_best_weights_and_forgets_the_moments(
     assert len(seen) == 1
 
 
+def test_before_an_epoch_may_be_the_best_it_goes_back_to_the_lowest(
+    make_run, train_graphs, val_graphs, tmp_path, fit, fail_once, caplog
+):
+    fail_once(8)  # epoch 2: steps 6, 7
+    trainer = Trainer(make_run(epochs=5, best_from_epoch=4), train_graphs, val_graphs)
+    trainer.train_step = _noting(trainer)
+    progress = fit(trainer, tmp_path)
+    seen = trainer.train_step.seen
+    assert "to the weights of epoch 1" in caplog.text
+    for name, value in seen[6].items():  # as epoch 1 left them
+        assert torch.equal(seen[8][name], value), name
+    assert progress.best_epoch == 4
+    assert progress.best_loss == progress.history[4]["val_loss"]
+
+
 def test_without_a_best_epoch_it_begins_again(
     make_run, train_graphs, val_graphs, tmp_path, fit, fail_once
 ):
@@ -150,8 +170,37 @@ def test_a_learning_rate_that_is_too_high_is_blamed(
     make_run, train_graphs, val_graphs, tmp_path, fit
 ):
     run = make_run(learning_rate=1e30, warmup_epochs=0, max_recoveries=1)
-    with pytest.raises(TrainingError, match="every material alone is fine: `learning_rate` may be"):
+    with pytest.raises(Diverged, match="every material alone is fine: `learning_rate` may be"):
         fit(Trainer(run, train_graphs, val_graphs), tmp_path)
+
+
+@pytest.mark.parametrize("epochs_before", [0, 2])
+def test_a_training_that_diverges_has_an_outcome(
+    make_run, train_graphs, val_graphs, tmp_path, monkeypatch, epochs_before
+):
+    step = Trainer.train_step
+    steps = itertools.count()
+
+    def diverging(self, crystals):
+        if next(steps) >= 3 * epochs_before:
+            raise NonFinite("training", self.progress.batches, crystals, math.nan, math.nan)
+        return step(self, crystals)
+
+    monkeypatch.setattr(Trainer, "train_step", diverging)
+    assert launch(make_run(max_recoveries=1), train_graphs, val_graphs, tmp_path) == 0
+    metrics, status = (
+        json.loads((tmp_path / f"{name}.json").read_text()) for name in ("metrics", "status")
+    )
+    assert metrics["state"] == status["state"] == "diverged"
+    assert "learning_rate" in metrics["reason"]
+    assert [metrics[name] for name in LOSSES] == [math.inf] * 4
+    assert metrics["epochs"] == len(pd.read_csv(tmp_path / "history.csv")) == epochs_before
+    assert load_model(tmp_path / "model.safetensors")
+    assert not (tmp_path / "checkpoint.pt").exists()
+    monkeypatch.undo()
+    train(make_run(), train_graphs, val_graphs, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text())["state"] == "done"
+    assert not (tmp_path / "faults.json").exists()  # they were those of the start before
 
 
 @pytest.mark.parametrize("schedule", [PlateauSchedule(patience=0), None])

@@ -14,7 +14,8 @@ from optimetal.graphs.domain import domain_of
 from optimetal.models.weights import load_model
 from optimetal.tasks import OPTICS
 from optimetal.training import loop
-from optimetal.training.faults import NonFinite, TrainingError
+from optimetal.training.errors import TrainingError
+from optimetal.training.faults import NonFinite
 from optimetal.training.journal import TENSORBOARD_TAGS
 from optimetal.training.loop import Trainer
 from optimetal.training.train import train

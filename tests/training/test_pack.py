@@ -113,8 +113,8 @@ def test_a_training_that_fails_does_not_stop_the_others(
 ):
     wrong = {"small/wrong": make_run(num_train=1000)}
     with caplog.at_level(logging.ERROR):
-        assert train_pack(wrong | runs, *graph_files, tmp_path) == 1
-    assert "small/wrong failed: ValueError: Expected a training subset" in caplog.text
+        assert train_pack(wrong | runs, *graph_files, tmp_path) == 0
+    assert "small/wrong: failed ValueError: Expected a training subset" in caplog.text
     assert all(RunFolder(tmp_path / name).ready.has_outcome(settings(runs[name])) for name in runs)
 
 

@@ -64,6 +64,7 @@ def test_alone_everything_is_as_if_nobody_else_were_there():
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr("torch.distributed.is_torchelastic_launched", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(ValueError, match="one GPU per process, got process 1 and 1 GPUs"):
@@ -107,10 +108,23 @@ def test_two_processes_learn_what_one_does(make_run, start, finish, tmp_path, ar
 
 def test_two_processes_agree_on_a_fault_and_survive_it(make_run, start, finish, tmp_path):
     run = make_run(learning_rate=1e30, warmup_epochs=0, max_recoveries=1)
-    assert [finish(process) for process in torchrun(start, run, tmp_path)] == [1, 1]
+    assert [finish(process) for process in torchrun(start, run, tmp_path)] == [0, 0]
     faults = json.loads((tmp_path / "faults.json").read_text())
     assert [len(fault["materials"]) for fault in faults] == [3, 3]
-    assert json.loads((tmp_path / "status.json").read_text())["state"] == "failed"
+    assert json.loads((tmp_path / "status.json").read_text())["state"] == "diverged"
+
+
+def test_a_process_that_is_killed_is_missed_by_the_others(
+    make_run, start, finish, wait_for, tmp_path
+):
+    first, second = torchrun(start, make_run(epochs=500), tmp_path)
+    log = tmp_path / "training.log"
+    wait_for(lambda: log.exists() and ": train " in log.read_text(), first)
+    second.kill()
+    assert finish(first) == 1
+    status = json.loads((tmp_path / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "Another process of this training has ended" in status["reason"]
 
 
 def test_torchrun_passes_a_warning_on_and_the_next_start_finishes(

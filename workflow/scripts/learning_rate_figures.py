@@ -14,6 +14,7 @@ from optimetal.scaling.learning_rate import (
     with_lr_exponent,
 )
 from optimetal.tables import to_latex, write_table
+from optimetal.training.status import ENDED
 from optimetal.workflow import logged
 
 
@@ -39,7 +40,7 @@ def draw(
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        runs = in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study)
+        runs = in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study, ENDED)
         runs = runs[runs["model"] == snakemake.wildcards.model]
         note = runs["source"].iloc[0]
         fits = fit_learning_rate(runs, snakemake.params.reference_width)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from optimetal.config.run import Run
-from optimetal.training.pack import train_pack
+from optimetal.training.interruption import EXIT_CODE
+from optimetal.training.pack import ending, train_pack
 from optimetal.training.train import launch_many
 from optimetal.workflow import logged
 
@@ -19,15 +20,16 @@ def main(
     threads: int,
     processes: int,
 ) -> int:
-    if processes == 1:
+    if processes <= 1:  # none: without a GPU
         each = max(1, threads // at_once)
         return train_pack(runs, train_graphs, val_graphs, folder, at_once=at_once, threads=each)
-    # several GPUs share one training after the other
-    codes = (
-        launch_many(processes, run, train_graphs, val_graphs, folder / name, ahead=True)
-        for name, run in runs.items()
-    )
-    return next(filter(None, codes), 0)
+    ends = []
+    for name, run in runs.items():  # several GPUs share one training after the other
+        code = launch_many(processes, run, train_graphs, val_graphs, folder / name, ahead=True)
+        if code == EXIT_CODE:
+            return code
+        ends.append(ending(folder, name, code))
+    return int("killed" in ends)
 
 
 if __name__ == "__main__":
