@@ -1,6 +1,5 @@
 """HDF5 files are written whole or not at all, also where the disk is full."""
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,22 +23,13 @@ def new_hdf5(path: str | Path, **options: Any) -> Iterator[Any]:
         options: For ``h5py.File``.
 
     Raises:
-        OSError: If it cannot be written; the message names the file.
+        OSError: If it cannot be written; the message names the file, see :func:`optimetal.files.whole_file`.
     """
     path = Path(path)
     for remains in path.parent.glob(f".{escape(path.stem)}.*.part{path.suffix}"):
         remains.unlink()
-    with whole_file(path) as temporary:
-        try:
-            with _closed_at_any_rate(temporary, options) as file:
-                yield file
-        except (OSError, RuntimeError) as error:  # HDF5 raises either
-            if _is_full(error):
-                text = (
-                    f"{os.strerror(errno.ENOSPC)}: free some and start again. Incomplete, removed"
-                )
-                raise OSError(errno.ENOSPC, text, str(path)) from error
-            raise
+    with whole_file(path) as temporary, _closed_at_any_rate(temporary, options) as file:
+        yield file
 
 
 @contextmanager
@@ -55,11 +45,3 @@ def _closed_at_any_rate(path: Path, options: dict[str, Any]) -> Iterator[Any]:
         raise
     finally:
         file.close()
-
-
-def _is_full(error: BaseException) -> bool:
-    """Whether the disk, or one's share of it, is full."""
-    number = error.errno if isinstance(error, OSError) else None
-    return any(
-        number == full or f"errno = {full}," in str(error) for full in (errno.ENOSPC, errno.EDQUOT)
-    )

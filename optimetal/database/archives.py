@@ -20,8 +20,13 @@ from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_TAR: Final = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz")
+
+SUFFIXES: Final = (".zip", *_TAR)
 """Names of archives that can be unpacked."""
+
+OTHER_SUFFIXES: Final = (".7z", ".rar", ".zst", ".tzst", ".gz", ".bz2", ".xz", ".001")
+"""Names of what is packed in another way, or in pieces."""
 
 MAX_RATIO: Final = 50
 """Unpacked size over archive size above which an archive is a bomb; JSON full of numbers has 3."""
@@ -69,6 +74,11 @@ Place = Callable[[PurePosixPath], str | None]
 def is_archive(name: str) -> bool:
     """Whether a file of this name can be unpacked."""
     return name.lower().endswith(SUFFIXES)
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file of this name is an archive, of a kind that can be unpacked or not."""
+    return name.lower().endswith(SUFFIXES + OTHER_SUFFIXES)
 
 
 def unpack(files: Sequence[Path], folder: Path, place: Place) -> int:

@@ -6,6 +6,7 @@ come. A restarted run takes over the parts whose entries have not changed since.
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -96,7 +97,7 @@ class _Part:
         """Changes when the result might."""
         files = (f"{name}\t{size}\t{modified}" for name, size, modified in self.files)
         inputs = [version("optimetal"), FORMAT, *files]
-        return blake2b("\n".join(inputs).encode(), digest_size=16).hexdigest()
+        return blake2b(os.fsencode("\n".join(inputs)), digest_size=16).hexdigest()
 
 
 def _parts(folders: dict[Path, list[EntryFile]], place: Path) -> list[_Part]:

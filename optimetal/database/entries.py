@@ -145,8 +145,9 @@ def _lattice(lattice: dict[str, Any]) -> Any:
 
 
 def _identifier(mat_id: Any) -> str:
-    if not isinstance(mat_id, str) or not mat_id:
-        raise EntryError("malformed", f"expected mat_id as text, got {mat_id!r:.40}")
+    # neither HDF5 nor a line of a table takes every character that JSON does
+    if not isinstance(mat_id, str) or not mat_id or not mat_id.isprintable():
+        raise EntryError("malformed", f"expected mat_id as printable text, got {mat_id!r:.40}")
     return mat_id
 
 

@@ -21,10 +21,10 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 from tqdm import tqdm
 
-from optimetal.database.archives import is_archive, unpack
+from optimetal.database.archives import SUFFIXES, is_archive, is_packed, unpack
 from optimetal.database.transfer import Client, file_size, md5_of, part_of
 from optimetal.database.validate import PUBLISHED_SPLITS
-from optimetal.files import write_text
+from optimetal.files import locked, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ def _place_of_split(path: PurePosixPath) -> str | None:
 
 
 SOURCES: Final = {
-    "figshare_full": Source((31111798, 31112491), "database", is_archive, _place_of_entry),
+    "figshare_full": Source((31111798, 31112491), "database", is_packed, _place_of_entry),
     "figshare_ml": Source(
         (31112554,),
         "dataset",
@@ -175,6 +175,8 @@ def download(
 ) -> list[Path]:
     """Bring the files of a source to a folder; those that are there and right stay.
 
+    Waits while another process does so in the same folder.
+
     Args:
         source: Key of :data:`SOURCES`.
         folder: Where to put them, and the list of contents, ``lock.json``.
@@ -187,20 +189,44 @@ def download(
 
     Raises:
         OSError: If figshare or a file cannot be had, or the disk is too small.
-        ValueError: If the contents are not those of ``lock.json``, or a file not the listed one.
+        ValueError: If the contents are not those of ``lock.json``, or a file not the listed one, or packed in
+            a way that cannot be unpacked.
     """
     client, url = client or Client(), url.rstrip("/")
-    articles = [list_article(number, url, client) for number in SOURCES[source].articles]
-    _lock(folder / "lock.json", articles)
-    wanted = _wanted(source, articles)
-    missing = {path: file for path, file in _paths(folder, wanted) if not _is_right(path, file)}
-    _check_space(folder, missing)
-    _fetch_all(missing, url, jobs, client)
+    with locked(folder):
+        articles = [list_article(number, url, client) for number in SOURCES[source].articles]
+        wanted = _wanted(source, articles)
+        _lock(folder / "lock.json", articles, SOURCES[source].wanted)
+        missing = {path: file for path, file in _paths(folder, wanted) if not _is_right(path, file)}
+        _check_space(folder, missing)
+        _fetch_all(missing, url, jobs, client)
     return [path for path, _ in _paths(folder, wanted)]
+
+
+def changes_since(folder: Path, url: str, client: Client | None = None) -> list[str]:
+    """How the contents of figshare differ from those that were downloaded to a folder; nothing is fetched.
+
+    Args:
+        folder: That of :func:`download`.
+        url: Address of figshare's interface or of a mirror of it.
+        client: What reads from the server.
+
+    Returns:
+        One line for each article and file that is new, gone or different; none if all is the same.
+
+    Raises:
+        OSError: If figshare does not answer.
+        ValueError: If its answer or ``lock.json`` cannot be understood.
+    """
+    client, url = client or Client(), url.rstrip("/")
+    before = _read_lock(folder / "lock.json")
+    return [*_changes(before, [list_article(a.id, url, client) for a in before]).values()]
 
 
 def unpack_source(source: str, folder: Path) -> int:
     """Unpack what :func:`download` brought to a folder, into the source's own folder beside it.
+
+    Waits while another process does so in the same folder.
 
     Returns:
         Number of unpacked files.
@@ -210,14 +236,13 @@ def unpack_source(source: str, folder: Path) -> int:
         ArchiveError: If an archive is damaged or malicious, or nothing of use is in them.
         OSError: If the disk is too small.
     """
-    articles = _read_lock(folder / "lock.json")
-    files = list(_paths(folder, _wanted(source, articles)))
-    if absent := [str(path) for path, file in files if file_size(path) != file.size]:
-        raise FileNotFoundError(
-            f"expected the downloaded {', '.join(absent)}: run `download` again"
-        )
     target = folder / SOURCES[source].folder
-    with _room_in(folder):
+    with locked(folder), _room_in(folder):
+        files = list(_paths(folder, _wanted(source, _read_lock(folder / "lock.json"))))
+        if absent := [str(path) for path, file in files if file_size(path) != file.size]:
+            raise FileNotFoundError(
+                f"expected the downloaded {', '.join(absent)}: run `download` again"
+            )
         number = unpack([path for path, _ in files], target, SOURCES[source].place)
     if note := SOURCES[source].note:
         logger.info("what was left out stays packed: %s", note)
@@ -225,19 +250,23 @@ def unpack_source(source: str, folder: Path) -> int:
     return number
 
 
-def _lock(path: Path, articles: Sequence[Article]) -> None:
-    """Write down the contents, or make sure that they are those written down earlier."""
+def _lock(path: Path, articles: Sequence[Article], wanted: Callable[[str], bool]) -> None:
+    """Write down the contents, or make sure that what is wanted of them is as written down earlier."""
     if not path.exists():
         content = {"articles": [article.model_dump() for article in articles]}
         write_text(path, json.dumps(content, indent=2) + "\n")
         return
-    if changes := _changes(_read_lock(path), articles):
-        lines = "\n".join(f"  {change}" for change in changes)
+    changes = _changes(_read_lock(path), articles)
+    lines = "\n".join(f"  {change}" for change in changes.values())
+    if any(wanted(name) for _, name in changes):
         raise ValueError(
             f"figshare has other contents now than those of {path}:\n{lines}\n"
-            f"Nothing was downloaded, so that contents are not mixed. To take the new ones, remove {path.parent} or "
-            "set another `database.download_folder`."
+            "Nothing was downloaded, so that contents are not mixed. To take the new ones, remove "
+            f"{path.parent}/*.json: archives that are still the right ones stay. To have both, set another "
+            "`database.download_folder`."
         )
+    if changes:
+        logger.info("figshare has changed what is not needed:\n%s", lines)
 
 
 def _read_lock(path: Path) -> list[Article]:
@@ -246,27 +275,31 @@ def _read_lock(path: Path) -> list[Article]:
         return [Article.model_validate(article) for article in content["articles"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"cannot read the list of contents {path}: {error}; remove it and download again"
+            f"cannot read the list of contents {path}: {error}; download again, without it"
         ) from error
 
 
-def _changes(before: Iterable[Article], now: Iterable[Article]) -> list[str]:
-    """What differs, one line for each article and file."""
+def _changes(before: Iterable[Article], now: Iterable[Article]) -> dict[tuple[int, str], str]:
+    """Article and file, none for the article itself -> how it differs, if it does."""
     old, new = _contents(before), _contents(now)
-    common = [key for key in old if key in new and old[key] != new[key]]
-    return [
-        *(f"{key}: was {old[key]}, is {new[key]}" for key in common),
-        *(f"{key} is gone" for key in old if key not in new),
-        *(f"{key} is new" for key in new if key not in old),
-    ]
+    changes = {}
+    for key in old | new:
+        what = f"{key[0]}/{key[1]}" if key[1] else f"article {key[0]}"
+        if key not in new:
+            changes[key] = f"{what} is gone"
+        elif key not in old:
+            changes[key] = f"{what} is new"
+        elif old[key] != new[key]:
+            changes[key] = f"{what}: was {old[key]}, is {new[key]}"
+    return changes
 
 
-def _contents(articles: Iterable[Article]) -> dict[str, str]:
+def _contents(articles: Iterable[Article]) -> dict[tuple[int, str], str]:
     contents = {}
     for article in articles:
-        contents[f"article {article.id}"] = f"version {article.version}"
+        contents[article.id, ""] = f"version {article.version}"
         for file in article.files:
-            contents[f"{article.id}/{file.name}"] = f"{file.size} bytes, MD5 {file.md5}"
+            contents[article.id, file.name] = f"{file.size} bytes, MD5 {file.md5}"
     return contents
 
 
@@ -282,6 +315,13 @@ def _wanted(source: str, articles: Iterable[Article]) -> dict[int, list[RemoteFi
             raise ValueError(
                 f"article {number} has no file that can be used: {[f.name for f in all_files]}; expected archives "
                 "(zip, tar) or train.h5, val.h5 and test.h5"
+            )
+        if unknown := [
+            f.name for f in wanted[number] if is_packed(f.name) and not is_archive(f.name)
+        ]:
+            raise ValueError(
+                f"article {number} has {', '.join(unknown)}, but only {', '.join(SUFFIXES)} can be unpacked here: "
+                "download and unpack it by hand, and set `database: {source: folder, folder: ...}`"
             )
     return wanted
 
@@ -315,18 +355,7 @@ def _fetch_all(files: dict[Path, RemoteFile], url: str, jobs: int, client: Clien
     """Fetch files side by side; one that fails does not stop the others, all failures are told."""
     total = sum(file.size for file in files.values())
     there = sum(file_size(part_of(path)) for path in files)
-    lock = Lock()
-    with (
-        tqdm(
-            total=total, initial=there, desc="download", unit="B", unit_scale=True, disable=None
-        ) as bar,
-        ThreadPoolExecutor(jobs) as pool,
-    ):
-
-        def report(num_bytes: int) -> None:
-            with lock:
-                bar.update(num_bytes)
-
+    with _progress(total, there) as report, ThreadPoolExecutor(jobs) as pool:
         tasks = [pool.submit(_fetch, p, f, url, client, report) for p, f in files.items()]
         try:
             failures = [error for task in tasks if (error := task.exception())]
@@ -336,6 +365,24 @@ def _fetch_all(files: dict[Path, RemoteFile], url: str, jobs: int, client: Clien
     if failures:
         kind = ValueError if all(isinstance(f, ValueError) for f in failures) else OSError
         raise kind("\n".join(map(str, failures)))
+
+
+@contextmanager
+def _progress(total: int, there: int) -> Iterator[Callable[[int], None]]:
+    """Takes the bytes that come: a bar on a terminal, and for a job without one a line in the log per percent."""
+    lock, percent = Lock(), max(1, total // 100)
+
+    def report(num_bytes: int) -> None:
+        nonlocal there
+        with lock:
+            before, there = there, there + num_bytes
+            bar.update(num_bytes)
+            if there // percent > before // percent:
+                logger.info("%.2f of %.2f GB are there", there / 1e9, total / 1e9)
+
+    options = {"unit": "B", "unit_scale": True, "disable": None}
+    with tqdm(total=total, initial=there, desc="download", **options) as bar:
+        yield report
 
 
 def _fetch(

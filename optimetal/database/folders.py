@@ -13,9 +13,9 @@ class EntryFile(NamedTuple):
 
     name: str
     size: int
-    """Bytes."""
+    """Bytes; -1 if it cannot be looked at, as a link to nowhere: then it cannot be read either."""
     modified: int
-    """Time of the last change, ns."""
+    """Time of the last change, ns; -1 likewise."""
 
 
 def entry_folders(folder: str | Path) -> dict[Path, list[EntryFile]]:
@@ -37,5 +37,14 @@ def entry_folders(folder: str | Path) -> dict[Path, list[EntryFile]]:
 def _entry_files(folder: Path) -> list[EntryFile]:
     with os.scandir(folder) as items:
         # a name that begins with a dot is an unfinished file of a killed process
-        found = [(i.name, i.stat()) for i in items if i.name.endswith(".json") and i.name[0] != "."]
-    return sorted(EntryFile(name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+        return sorted(
+            _entry_file(i) for i in items if i.name.endswith(".json") and i.name[0] != "."
+        )
+
+
+def _entry_file(item: os.DirEntry[str]) -> EntryFile:
+    try:
+        stat = item.stat()
+    except OSError:  # reading it tells why, and which one
+        return EntryFile(item.name, -1, -1)
+    return EntryFile(item.name, stat.st_size, stat.st_mtime_ns)

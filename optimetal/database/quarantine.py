@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
@@ -30,7 +30,8 @@ class Quarantine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        table = pd.DataFrame(map(asdict, self.bad), columns=["file", "reason", "detail"])
+        rows = [map(_as_text, astuple(bad)) for bad in self.bad]
+        table = pd.DataFrame(rows, columns=["file", "reason", "detail"])
         table["count"] = table.groupby("reason")["file"].transform("size")  # with this reason
         with whole_file(self.path) as temporary:
             table.to_csv(temporary, index=False)
@@ -59,3 +60,8 @@ class Quarantine:
                     f"(`database.max_bad_share` of all); the last one seen is {outcome.file} ({outcome.reason}: "
                     f"{outcome.detail}), all are in {self.path}: mend or remove them, or raise the share."
                 )
+
+
+def _as_text(value: str) -> str:
+    """What can be written: neither a name on disk nor the text of JSON need be of characters."""
+    return value.encode(errors="backslashreplace").decode()

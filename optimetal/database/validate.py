@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,7 +66,7 @@ def take_inventory(folder: str | Path) -> Inventory:
     for part, files in entry_folders(folder).items():
         counts[part.name] = len(files)
         lines = (f"{file.name}\t{file.size}\t{file.modified}" for file in files)
-        digest.update("\n".join([part.name, *lines, ""]).encode())
+        digest.update(os.fsencode("\n".join([part.name, *lines, ""])))
     return Inventory(counts, digest.hexdigest())
 
 

@@ -23,7 +23,8 @@ def previous(path: Path) -> Path:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a state of tensors and plain containers, whole or not at all; the one before it is kept."""
     with whole_file(path) as temporary:
-        torch.save(state, temporary)
+        with temporary.open("wb") as file:  # given a path, torch does not tell that a disk is full
+            torch.save(state, file)
         if path.exists():
             os.replace(path, previous(path))
 

@@ -48,6 +48,7 @@ WRITERS = {
     "x.tgz": write_tar,
     "x.tar": lambda path, *a, **k: write_tar(path, *a, mode="w", **k),
     "x.tar.xz": lambda path, *a, **k: write_tar(path, *a, mode="w:xz", **k),
+    "x.TBZ2": lambda path, *a, **k: write_tar(path, *a, mode="w:bz2", **k),
 }
 
 

@@ -139,6 +139,24 @@ def test_bad_entries_are_quarantined(folder, tmp_path):
     assert quarantine["file"].tolist() == [str(entry(folder, 3))]
 
 
+def test_files_that_are_none_and_names_that_are_no_text_are_quarantined(folder, tmp_path):
+    place = entry(folder, 0).parent
+    (place / "z1.json").symlink_to(place / "nowhere")
+    (place / os.fsdecode(b"z2-\xff.json")).write_text("{")
+    content = json.loads(entry(folder, 3).read_text())
+    content["structure"]["sites"][0]["species"][0]["element"] = "\ud800"
+    entry(folder, 3).write_text(json.dumps(content))
+    records, quarantine = run(folder, tmp_path, max_bad_share=0.3)
+    with CrystalStore(records) as store:
+        assert len(store) == 11
+    assert quarantine["file"].tolist() == [
+        *(str(entry(folder, 3)), str(place / "z1.json")),
+        str(place / r"z2-\udcff.json"),
+    ]
+    assert quarantine["reason"].tolist() == ["malformed", "unreadable", "unreadable"]
+    assert "No such file" in quarantine["detail"][1]
+
+
 def test_the_first_of_two_entries_with_one_name_counts(folder, tmp_path):
     path = entry(folder, 11)
     content = json.loads(path.read_text())

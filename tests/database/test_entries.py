@@ -111,6 +111,15 @@ def test_a_faulty_record_has_a_reason(writer, tmp_path, edit, reason):
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("mat_id", [5, "", "a\0b", "a\ud800", "a\nb"])
+def test_names_that_cannot_be_stored_are_refused(writer, tmp_path, mat_id):
+    make, write = writer
+    path = write(tmp_path, make("agm000000001", ["Cu"]))
+    change(path, lambda content: content["data"].update(mat_id=mat_id))
+    with pytest.raises(EntryError, match=r"malformed: expected mat_id as printable text, got "):
+        read_entry(path)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [("{'half", "unreadable"), ("", "unreadable"), ("[1, 2]", "malformed")],

@@ -6,17 +6,27 @@ import json
 import logging
 import os
 import shutil
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import get_args
 
 import pytest
+from typer.testing import CliRunner
 
+from optimetal.cli import app
 from optimetal.config.database import DatabaseSettings
-from optimetal.database import archives
+from optimetal.database import archives, transfer
 from optimetal.database import figshare as figshare_module
 from optimetal.database.archives import ArchiveError
-from optimetal.database.figshare import SOURCES, download, list_article, unpack_source
+from optimetal.database.figshare import (
+    SOURCES,
+    changes_since,
+    download,
+    list_article,
+    unpack_source,
+)
 from optimetal.database.transfer import Client
 
 FULL = {
@@ -130,7 +140,18 @@ def new_names(published):
     return ["31111798/README.txt is gone", "31111798/README.md is new"]
 
 
-@pytest.mark.parametrize("change", [new_version, new_contents, new_size, new_names])
+def new_archive(published):
+    published.articles[31111798]["files"]["database_nsite_1_part_2.zip"] = b"x"
+    return ["31111798/database_nsite_1_part_2.zip is new"]
+
+
+def new_suffix(published):
+    files = published.articles[31111798]["files"]
+    files["database_nsite_1_part_1.tgz"] = files.pop("database_nsite_1_part_1.zip")
+    return ["part_1.zip is gone", "part_1.tgz is new"]
+
+
+@pytest.mark.parametrize("change", [new_contents, new_size, new_archive, new_suffix])
 def test_other_contents_stop_a_later_run(published, fetch, tmp_path, change):
     fetch()
     (tmp_path / "data/31112491/database_nsite_2_part_1.tar.gz").unlink()
@@ -144,6 +165,131 @@ def test_other_contents_stop_a_later_run(published, fetch, tmp_path, change):
     for line in [*lines, "Nothing was downloaded", "database.download_folder"]:
         assert line in str(error.value)
     assert written(tmp_path / "data") == before
+    assert published.downloads() == []
+
+
+@pytest.mark.parametrize("change", [new_version, new_names])
+def test_what_is_not_needed_may_change(published, fetch, tmp_path, caplog, change):
+    fetch()
+    (tmp_path / "data/31112491/database_nsite_2_part_1.tar.gz").unlink()
+    lines = change(published)
+    with caplog.at_level(logging.INFO):
+        fetch()
+    assert written(tmp_path / "data") == WANTED
+    assert all(line in caplog.text for line in lines)
+
+
+def test_the_advice_to_take_new_contents_keeps_what_is_right(published, fetch, tmp_path):
+    fetch()
+    new_contents(published)
+    with pytest.raises(ValueError, match=rf"remove {tmp_path}/data/\*\.json"):
+        fetch()
+    for file in (tmp_path / "data").glob("*.json"):
+        file.unlink()
+    published.requests.clear()
+    fetch()
+    assert written(tmp_path / "data")["31111798/database_nsite_1_part_1.zip"] == b"new" * 1000
+    assert len(published.downloads()) == 1
+
+
+@pytest.fixture
+def check_download(figshare, monkeypatch, tmp_path):
+    """Function: the outcome of the command, for the server on this machine."""
+    monkeypatch.setattr(DatabaseSettings.model_fields["url"], "default", figshare.url)
+    return lambda: CliRunner().invoke(app, ["check-download", str(tmp_path / "data")])
+
+
+def test_a_finished_download_is_compared_with_figshare(published, fetch, tmp_path, check_download):
+    fetch()
+    before = written(tmp_path)
+    published.requests.clear()
+    result = check_download()
+    assert (result.exit_code, result.output) == (
+        0,
+        f"figshare has the contents of {tmp_path}/data/lock.json\n",
+    )
+    lines = [*new_version(published), *new_contents(published), *new_archive(published)]
+    result = check_download()
+    assert result.exit_code == 3
+    assert all(line in result.output for line in lines)
+    assert result.output.count("\n") == 3
+    assert written(tmp_path) == before
+    assert published.downloads() == []
+
+
+def test_a_download_that_is_not_there_is_not_compared(tmp_path, check_download):
+    result = check_download()
+    assert result.exit_code == 1
+    assert f"cannot read the list of contents {tmp_path}/data/lock.json" in result.stderr
+
+
+def test_what_cannot_be_asked_is_told(published, fetch, tmp_path, client):
+    fetch()
+    published.list_faults = [500] * 3
+    with pytest.raises(OSError, match="cannot list article 31111798"):
+        changes_since(tmp_path / "data", published.url, client)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Function: let one of the module's functions fail where two are in it, after a while."""
+
+    def watch(name):
+        inside, work = [], getattr(figshare_module, name)
+
+        def watched(*arguments):
+            inside.append(name)
+            time.sleep(0.05)
+            assert len(inside) == 1
+            result = work(*arguments)
+            inside.pop()
+            return result
+
+        monkeypatch.setattr(figshare_module, name, watched)
+
+    return watch
+
+
+def twice(function):
+    with ThreadPoolExecutor(2) as pool:
+        tasks = [pool.submit(function) for _ in range(2)]
+    return [task.result() for task in tasks]
+
+
+def test_two_downloads_into_one_folder_take_turns(published, fetch, tmp_path, alone):
+    alone("_fetch_all")
+    first, second = twice(fetch)
+    assert first == second
+    assert written(tmp_path / "data") == WANTED
+    assert len(published.downloads()) == 2
+
+
+def test_two_unpackings_of_one_folder_take_turns(figshare, fetch, zipped, tmp_path, alone):
+    figshare.add(31111798, zipped("database_nsite_1_part_1"))
+    figshare.add(31112491, zipped("database_nsite_2_part_1"))
+    fetch()
+    alone("unpack")
+    assert twice(lambda: unpack_source("figshare_full", tmp_path / "data")) == [12, 12]
+    assert len(list((tmp_path / "data/database").glob("*/*.json"))) == 12
+
+
+def test_a_log_without_terminal_shows_that_it_goes_on(figshare, fetch, monkeypatch, caplog):
+    monkeypatch.setattr(transfer, "CHUNK", 1000)
+    figshare.add(31111798, {"a.zip": bytes(200_000)})
+    figshare.add(31112491, {"empty.zip": b""})
+    with caplog.at_level(logging.INFO):
+        fetch()
+    lines = [message for message in caplog.messages if message.endswith("GB are there")]
+    assert len(lines) == 100
+
+
+@pytest.mark.parametrize("name", ["database.tar.zst", "database.7z", "database_a.json.gz"])
+def test_archives_that_cannot_be_unpacked_are_named_before_the_download(published, fetch, name):
+    published.articles[31111798]["files"][name] = b"x"
+    with pytest.raises(
+        ValueError, match=rf"article 31111798 has {name}, but only \.zip, .*by hand"
+    ):
+        fetch()
     assert published.downloads() == []
 
 

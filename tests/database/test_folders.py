@@ -39,6 +39,17 @@ def test_links_and_empty_folders_are_listed(tmp_path, database):
     assert list(numbers.items()) == [("database_a", 0), ("database_b", 6)]
 
 
+def test_a_file_that_cannot_be_looked_at_is_listed(tmp_path):
+    folder = tmp_path / "database_a"
+    folder.mkdir()
+    (folder / "b.json").symlink_to(folder / "nowhere")
+    (folder / "c.json").symlink_to(folder / "c.json")
+    (folder / "a.json").write_text("{}")
+    [files] = entry_folders(tmp_path).values()
+    assert [file.name for file in files] == ["a.json", "b.json", "c.json"]
+    assert [file.size for file in files] == [2, -1, -1]
+
+
 @pytest.mark.parametrize("name", ["nowhere", "file"])
 def test_a_missing_folder_is_named(tmp_path, name):
     (tmp_path / "file").touch()

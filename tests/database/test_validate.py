@@ -80,6 +80,11 @@ def test_copies_and_other_files_do_not(folder, tmp_path):
     assert take_inventory(tmp_path / "copy").fingerprint == before
 
 
+def test_a_name_that_is_no_text_is_counted(folder):
+    (folder / "database_a" / os.fsdecode(b"\xff.json")).write_text("3")
+    assert take_inventory(folder).counts["database_a"] == 4
+
+
 @pytest.mark.parametrize("name", ["nowhere", "in/database_file"])
 def test_a_missing_folder_is_named(folder, name):
     missing = folder.parent / name

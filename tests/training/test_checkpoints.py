@@ -1,5 +1,6 @@
 """Checkpoints: whole, of the right run, and never more than data."""
 
+import os
 import pickle
 
 import pytest
@@ -74,6 +75,12 @@ def test_a_failed_write_leaves_both(path, monkeypatch):
         save(path, {"function": lambda: None})
     assert load_checkpoint(path, "a")["number"] == 2
     assert load_checkpoint(previous(path), "a")["number"] == 1
+
+
+def test_a_full_disk_is_told(path):
+    path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=rf"No space left.*start again.*{path.name}"):
+        save(path, state(1))
 
 
 class Malicious:
