@@ -1,4 +1,5 @@
-"""Measure everything, or some of it, and write results.json and the table of RESULTS.md.
+"""Measure everything, or some of it, and write results.json (results_gpu.json and epochs_gpu.json on a GPU) and the
+tables of RESULTS.md.
 
 ``python -m benchmarks [--only TEXT] [--device cuda] [--crystals N] [--threads N]``
 """
@@ -10,15 +11,15 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from benchmarks import data, jobs, networks
-from benchmarks.report import markdown_table
+from benchmarks import data, gpu, jobs, networks
+from benchmarks.report import epochs_table, markdown_table
 from benchmarks.timing import Comparison, compare, peak_megabytes
 from optimetal.files import write_text
 from optimetal.training.devices import device_name
@@ -39,8 +40,15 @@ def main() -> None:
         folder = Path(name)
         log.info("making %d crystals", arguments.crystals)
         data.write_inputs(folder, arguments.crystals)
-        for name, result in measured(folder, arguments.device, re.compile(arguments.only)):
-            keep(name, result, machine(arguments))
+        kind, only = machine(arguments), re.compile(arguments.only)
+        on_gpu = arguments.device == "cuda"
+        results = "results_gpu.json" if on_gpu else "results.json"
+        for name, result in measured(folder, arguments.device, only):
+            keep(results, name, result, kind, markdown_table)
+        if on_gpu:
+            for name, result in gpu.epochs(folder, arguments.device, only):
+                log.info("%-26s %s", name, result)
+                keep("epochs_gpu.json", name, result, kind, epochs_table)
 
 
 def _arguments() -> argparse.Namespace:
@@ -105,17 +113,22 @@ def machine(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def keep(name: str, result: dict[str, Any], kind: dict[str, Any]) -> None:
-    """Add a result to those of the same machine, in results.json and in the table of RESULTS.md."""
-    suffix = "" if kind["device"] == "cpu" else "_gpu"
-    path, page = HERE / f"results{suffix}.json", HERE / "RESULTS.md"
+def keep(
+    file: str,
+    name: str,
+    result: dict[str, Any],
+    kind: dict[str, Any],
+    table: Callable[[dict[str, Any], dict[str, Any]], str],
+) -> None:
+    """Add a result to those of the same machine, in a file and in its table of RESULTS.md."""
+    path, page = HERE / file, HERE / "RESULTS.md"
     old = json.loads(path.read_text()) if path.exists() else {}
     results = {**(old["results"] if old.get("machine") == kind else {}), name: result}
     write_text(path, json.dumps({"machine": kind, "results": results}, indent=2) + "\n")
-    begin, end = (f"<!-- {mark} {path.name} -->" for mark in ("begin", "end"))
+    begin, end = (f"<!-- {mark} {file} -->" for mark in ("begin", "end"))
     before, rest = page.read_text().split(begin)
     after = rest.split(end)[1]
-    write_text(page, f"{before}{begin}\n{markdown_table(kind, results)}\n{end}{after}")
+    write_text(page, f"{before}{begin}\n{table(kind, results)}\n{end}{after}")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,17 @@
 ``python -m benchmarks.full_scale FOLDER [--entries N] [--cores N]``
 
 The database comes folder by folder, and the JSON files of each are deleted once they are compressed: at most 6 GB of
-the 79 GB are there at a time. The whole needs 20 GB of disk.
+the 79 GB are there at a time. The whole needs 20 GB of disk. Before that, some entries are read one by one, by us and
+by pymatgen.
+
+``python -m benchmarks.full_scale FOLDER --memory SECONDS``
+
+Memory of as many processes as compress at most, over as many names as the database has: hard links to 1000 entries.
 """
 
 import argparse
+import gc
 import logging
-import multiprocessing
 import os
 import shutil
 import time
@@ -19,13 +24,15 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import orjson
+from monty.serialization import loadfn
 from pymatgen.core import Element, Lattice, Structure
 from pymatgen.entries.computed_entries import ComputedStructureEntry
 from tqdm import tqdm
 
+from benchmarks.costs import Cost, measured
 from benchmarks.crystals import crystals_of_published_sizes
-from optimetal.database.compress import compress
-from optimetal.database.entries import Record
+from optimetal.database.compress import MAX_WORKERS, compress
+from optimetal.database.entries import Record, read_entry
 from optimetal.database.splits import SPLITS, split_records
 from optimetal.database.store import CrystalStore, write_records
 from optimetal.database.surrogate.crystals import SurrogateCrystal
@@ -43,8 +50,14 @@ TEMPLATES: Final = 1000
 PIECE: Final = 256
 """Entries written by a worker at a time."""
 
-INTERVAL: Final = 0.3
-"""Time between two looks at the memory, s."""
+READ: Final = 100
+"""Entries that are read one by one."""
+
+ROUNDS: Final = 5
+"""So often; the round that others disturbed the least counts."""
+
+ORIGINALS: Final = 1000
+"""Entries that hard links repeat."""
 
 _SERIALISED: Final = {"@module": "numpy", "@class": "array", "dtype": "float64"}
 
@@ -67,44 +80,52 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="is emptied")
     parser.add_argument("--entries", type=int, default=sum(PUBLISHED_FOLDERS.values()))
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--memory", type=float, metavar="SECONDS", help="only that of compression")
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     shutil.rmtree(arguments.folder, ignore_errors=True)
     arguments.folder.mkdir(parents=True)
-    for row in measured_steps(arguments.folder, arguments.entries, arguments.cores):
-        log.info("%-28s %8.1f s %8.0f MB memory %8.3f GB disk", *row)
+    if arguments.memory:
+        cost = memory_of_compression(arguments.folder, arguments.memory)
+        log.info("%d processes, %.0f s: %.0f MB", MAX_WORKERS, cost.seconds, cost.memory)
+        return
+    crystals = list(crystals_of_published_sizes(TEMPLATES, seed=0))
+    for name, milliseconds in reading(arguments.folder / "read", crystals, READ).items():
+        log.info("%-44s %8.2f ms CPU per entry", name, milliseconds)
+    for name, cost, size in measured_steps(arguments.folder, arguments.entries, arguments.cores):
+        per_entry = 1e3 * cost.cpu_seconds / arguments.entries
+        row = *cost, size / 1e9, per_entry
+        text = "%-22s %7.1f s %7.1f s CPU %6.0f MB memory %7.3f GB disk %6.2f ms CPU per entry"
+        log.info(text, name, *row)
 
 
-def measured_steps(folder: Path, num_entries: int, cores: int) -> Iterator[tuple]:
-    """Name, seconds, peak memory (MB, all processes together) and bytes written (GB) of each step."""
+def measured_steps(folder: Path, num_entries: int, cores: int) -> Iterator[tuple[str, Cost, int]]:
+    """Name, cost and bytes written of each step."""
     counts = scaled_counts(num_entries)
     numbers = np.random.default_rng(0).permutation(sum(counts.values()))
     crystals = list(crystals_of_published_sizes(TEMPLATES, seed=0))
-    written, made, compressed = 0, np.zeros(2), np.zeros(2)
+    written, made, compressed = 0, [], []
     for name, count in counts.items():
         chosen, numbers = numbers[:count], numbers[count:]
-        step = write_entries, folder / "json" / name, crystals, chosen, cores
-        made = _summed(made, measured(*step))
+        made += [measured(write_entries, folder / "json" / name, crystals, chosen, cores)]
         size = _size(folder / "json")
         written += size
         records = folder / "folders" / f"{name}.h5"
         step = compress, folder / "json", records, records.with_suffix(".csv"), 0.0, cores
-        compressed = _summed(compressed, measured(*step))
+        compressed += [measured(*step)]
         shutil.rmtree(folder / "json")
         log.info("%s: %d entries, %.2f GB of JSON", name, count, size / 1e9)
-    yield "write JSON (not ours)", *made, written / 1e9
-    yield "compress, by folder", *compressed, _size(folder / "folders") / 1e9
+    yield "write JSON (not ours)", _together(made), written
+    yield "compress, by folder", _together(compressed), _size(folder / "folders")
     records = folder / "records.h5"
-    yield "join folders", *measured(join, folder / "folders", records), _size(records) / 1e9
+    yield "join folders", measured(join, folder / "folders", records), _size(records)
     shutil.rmtree(folder / "folders")
     files = {name: folder / f"{name}.h5" for name in SPLITS}
-    seconds, memory = measured(
-        split_records, records, files, folder / "splits.csv", (0.8, 0.1, 0.1), 42
-    )
-    yield "split", seconds, memory, sum(map(_size, files.values())) / 1e9
+    cost = measured(split_records, records, files, folder / "splits.csv", (0.8, 0.1, 0.1), 42)
+    yield "split", cost, sum(map(_size, files.values()))
     for name, file in files.items():
         graphs = folder / "graphs" / f"{name}.h5"
-        yield f"graphs {name}", *measured(build, file, graphs, cores), _size(graphs) / 1e9
+        yield f"graphs {name}", measured(build, file, graphs, cores), _size(graphs)
 
 
 def scaled_counts(num_entries: int) -> dict[str, int]:
@@ -128,13 +149,13 @@ def write_entries(
 
 
 def write_piece(piece: Piece) -> None:
-    """Write some entries."""
+    """Write some entries, which say that they are not ab initio."""
     rng = np.random.default_rng(piece.numbers[0])
     more = _more_spectra(rng)
     for number in piece.numbers.tolist():
         entry = _entry(piece.templates[rng.integers(len(piece.templates))], rng)
         entry["data"] = {"mat_id": f"agm{number:09d}", "drude_freq": rng.uniform(1, 9, 3).tolist()}
-        entry["data"] |= {"e_above_hull": 0.01, **_spectra(rng), **more}
+        entry["data"] |= {"is_dft": False, "e_above_hull": 0.01, **_spectra(rng), **more}
         text = orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY)
         (piece.folder / f"agm{number:09d}.json").write_bytes(text)
 
@@ -194,52 +215,71 @@ def build(records_file: Path, graphs_file: Path, cores: int) -> None:
         write_graphs(graphs_file, store, 5.5, 4.0, 1e-4, records_file.stem, cores)
 
 
+# Reading
+
+
+def reading(folder: Path, crystals: list[SurrogateCrystal], num_entries: int) -> dict[str, float]:
+    """Way to read an entry -> CPU time of one process (ms), the mean over entries that were read before.
+
+    With the searches for garbage that a way sets off, among what it makes itself.
+    """
+    folder.mkdir(parents=True)
+    write_piece(Piece(folder, crystals, np.arange(num_entries)))
+    ways = {
+        "ours, read_entry": read_entry,
+        "pymatgen's Structure and the two spectra": _structure_and_spectra,
+        "monty's loadfn, a ComputedStructureEntry": loadfn,
+    }
+    files = sorted(folder.iterdir())
+    gc.freeze()
+    rounds = [[_cpu_time(way, files) for way in ways.values()] for _ in range(ROUNDS)]
+    gc.unfreeze()
+    return dict(zip(ways, 1e3 / len(files) * np.min(rounds, axis=0), strict=True))
+
+
+def _structure_and_spectra(path: Path) -> tuple[Structure, np.ndarray, np.ndarray]:
+    """The least that gets pymatgen's object and the numbers, with the fastest reader of JSON."""
+    content = orjson.loads(path.read_bytes())
+    real, imaginary = (
+        np.array(content["data"][f"eps_inter_{part}"]["data"]) for part in ("re", "im")
+    )
+    return Structure.from_dict(content["structure"]), real, imaginary
+
+
+def _cpu_time(function: Callable[[Path], Any], paths: list[Path]) -> float:
+    start = time.process_time()
+    for path in paths:
+        function(path)
+    return time.process_time() - start
+
+
 # Measurement
 
 
-def measured(function: Callable[..., Any], *arguments: Any) -> tuple[float, float]:
-    """Seconds and peak memory (MB) of a call in a fresh process, with all processes it starts.
-
-    Memory is what the system could give to others if they were gone (proportional set size).
-
-    Raises:
-        RuntimeError: If the call fails.
-    """
-    process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
-    start, peak = time.perf_counter(), 0.0
-    process.start()
-    while process.is_alive():
-        peak = max(peak, sum(map(_memory, _with_children(process.pid))))
-        process.join(INTERVAL)
-    if process.exitcode:
-        raise RuntimeError(f"{function.__name__} failed with exit code {process.exitcode}")
-    return time.perf_counter() - start, peak
+def memory_of_compression(folder: Path, seconds: float) -> Cost:
+    """Cost of compressing the names of the whole database, ended after some time."""
+    crystals = list(crystals_of_published_sizes(TEMPLATES, seed=0))
+    (folder / "originals").mkdir(parents=True)
+    write_piece(Piece(folder / "originals", crystals, np.arange(ORIGINALS)))
+    originals = sorted((folder / "originals").iterdir())
+    for name, count in PUBLISHED_FOLDERS.items():
+        (folder / "json" / name).mkdir(parents=True)
+        for number in range(count):
+            link = folder / "json" / name / f"agm{number:09d}.json"
+            link.hardlink_to(originals[number % ORIGINALS])
+    return measured(_compress_repetitions, folder, limit=seconds)
 
 
-def _with_children(process: int | None) -> Iterator[int]:
-    """A process and all that descend from it."""
-    if process is None:
-        return
-    yield process
-    try:
-        for thread in Path(f"/proc/{process}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                yield from _with_children(int(child))
-    except (FileNotFoundError, ProcessLookupError):
-        return  # it has ended
+def _compress_repetitions(folder: Path) -> None:
+    logging.disable(logging.WARNING)  # each repetition would be named
+    files = folder / "records.h5", folder / "quarantine.csv"
+    compress(folder / "json", *files, 1.0, MAX_WORKERS)
 
 
-def _memory(process: int) -> float:
-    try:
-        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-
-
-def _summed(total: np.ndarray, step: tuple[float, float]) -> np.ndarray:
-    """Seconds add up, of the memory the largest counts."""
-    return np.array([total[0] + step[0], max(total[1], step[1])])
+def _together(costs: list[Cost]) -> Cost:
+    """Times add up, of the memory the largest counts."""
+    seconds, cpu_seconds, memory = zip(*costs, strict=True)
+    return Cost(sum(seconds), sum(cpu_seconds), max(memory))
 
 
 def _size(path: Path) -> int:

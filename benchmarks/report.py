@@ -1,6 +1,9 @@
-"""The table of RESULTS.md."""
+"""The tables of RESULTS.md."""
 
 from typing import Any, Final
+
+from benchmarks.gpu import MODELS, WIDTHS
+from benchmarks.networks import LABELS
 
 WANTED: Final = {
     "train_2b_tc_w256": 4,
@@ -17,6 +20,11 @@ _HEADER: Final = """\
 | --- | --- | ---: | ---: | ---: | ---: | ---: |"""
 
 
+_EPOCHS_HEADER: Final = """\
+| width | network | epoch | utilisation | peak memory |
+| ---: | --- | ---: | ---: | ---: |"""
+
+
 def markdown_table(kind: dict[str, Any], results: dict[str, dict[str, Any]]) -> str:
     """Kind of machine, and a row per measurement.
 
@@ -24,10 +32,36 @@ def markdown_table(kind: dict[str, Any], results: dict[str, dict[str, Any]]) -> 
         kind: Of the machine: processor, cores, threads, device and versions.
         results: Name -> what, plain and our cost, ratio.
     """
-    where = ", ".join(f"{key} {value}" for key, value in kind.items())
     return "\n".join(
-        [f"Measured with {where}.", "", _HEADER, *map(_row, *zip(*results.items(), strict=True))]
+        [_measured_with(kind), "", _HEADER, *map(_row, *zip(*results.items(), strict=True))]
     )
+
+
+def epochs_table(kind: dict[str, Any] | None, results: dict[str, dict[str, Any]]) -> str:
+    """Kind of machine, and a row per network of each width; cells of what was not measured are empty.
+
+    Args:
+        kind: Of the machine, as for :func:`markdown_table`; none: nothing was measured yet.
+        results: Name -> seconds per epoch, utilisation, peak memory.
+    """
+    first = _measured_with(kind) if kind else "No GPU was at hand yet."
+    rows = [
+        f"| {width} | {LABELS[model]} | {_epoch_cells(results.get(f'epoch_{model}_w{width}'))} |"
+        for width in WIDTHS
+        for model in MODELS
+    ]
+    return "\n".join([first, "", _EPOCHS_HEADER, *rows])
+
+
+def _measured_with(kind: dict[str, Any]) -> str:
+    return f"Measured with {', '.join(f'{key} {value}' for key, value in kind.items())}."
+
+
+def _epoch_cells(result: dict[str, Any] | None) -> str:
+    if result is None:
+        return "| |"
+    seconds, memory = _rounded(result["seconds_per_epoch"]), _rounded(result["peak_memory_mb"])
+    return f"{seconds} s | {result['utilisation']:.0%} | {memory} MB"
 
 
 def _row(name: str, result: dict[str, Any]) -> str:

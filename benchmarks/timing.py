@@ -40,7 +40,7 @@ def compare(comparison: Comparison) -> dict[str, Any]:
     comparison.same(plain, ours)
     del plain, ours
     times = [
-        (_seconds(comparison.plain), _seconds(comparison.ours)) for _ in range(comparison.repeats)
+        (seconds(comparison.plain), seconds(comparison.ours)) for _ in range(comparison.repeats)
     ]
     plain_times, our_times = zip(*times, strict=True)
     return {
@@ -59,7 +59,8 @@ def _counted(function: Callable[[], Any]) -> tuple[Any, int]:
     return result, counter.get_total_flops()
 
 
-def _seconds(function: Callable[[], Any]) -> float:
+def seconds(function: Callable[[], Any]) -> float:
+    """How long one call takes, s; without what was left to clean up before it."""
     gc.collect()
     start = time.perf_counter()
     function()

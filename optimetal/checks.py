@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from optimetal.config.run import Run
-from optimetal.database.splits import SPLITS, subset
+from optimetal.database.splits import SPLITS, digest, published_differences, subset
 from optimetal.models import count_parameters
 
 Severity = Literal["ok", "note", "failure"]
@@ -62,28 +62,34 @@ def check_study(
     splits: pd.DataFrame,
     graph_ids: Mapping[str, Sequence[str]],
     exploratory: Collection[str] = (),
+    published_data: bool = False,
 ) -> list[Finding]:
     """All checks of a study.
 
     Args:
         configs: Name of each planned training -> what its folder says was trained.
-        runs: Table of training runs.
+        runs: Table of training runs, those that diverged included.
         histories: Name of each planned training -> its epochs.
         splits: Table with ``mat_id``, ``composition`` and ``split``.
         graph_ids: Split -> identifiers of its crystal graphs, as stored.
         exploratory: Trainings that try settings out: that one diverges is a result.
+        published_data: Whether the crystals are those of the published database, or a part of them.
     """
+    done = runs.query("state == 'done'")
+    diverged = runs.query("state == 'diverged'").set_index("run")["reason"].to_dict()
     return [
         *check_finished(configs, runs, histories),
         *check_settings(configs, runs),
         *check_parameter_counts(configs, runs),
-        *check_losses(configs, runs, histories),
-        *check_gradients(histories, exploratory),
-        *check_seed_spread(runs),
+        *check_losses(configs, done, histories),
+        *check_gradients(histories, exploratory, diverged),
+        *check_seed_spread(done),
         *check_code(runs),
         *check_splits(splits),
+        *(check_published_splits(splits) if published_data else []),
         *check_graphs(splits, graph_ids),
         *check_subsets({run.num_train for run in configs.values()}, len(graph_ids["train"])),
+        *check_training_crystals(configs, runs, graph_ids["train"]),
     ]
 
 
@@ -91,6 +97,8 @@ def check_finished(
     configs: Mapping[str, Run], runs: pd.DataFrame, histories: Histories
 ) -> list[Finding]:
     """Every planned training has an outcome, a usable loss and all its epochs.
+
+    Those that diverged are the matter of :func:`check_gradients`.
 
     Args:
         configs: Name of each planned training -> what was trained.
@@ -101,6 +109,8 @@ def check_finished(
     for name, run in configs.items():
         if name not in outcomes:
             problems.append((name, "no outcome"))
+            continue
+        if outcomes[name]["state"] == "diverged":
             continue
         loss, told = outcomes[name]["val_loss"], outcomes[name]["epochs"]
         done, asked = len(histories[name]), run.training.epochs
@@ -183,7 +193,11 @@ def check_losses(
     return _per_run("losses", expected, problems, f"holds in {len(runs)} trainings")
 
 
-def check_gradients(histories: Histories, exploratory: Collection[str] = ()) -> list[Finding]:
+def check_gradients(
+    histories: Histories,
+    exploratory: Collection[str] = (),
+    given_up: Mapping[str, str] | None = None,
+) -> list[Finding]:
     """No training diverges; those that recovered from a batch that was not finite are noted.
 
     A training has diverged if a number in its history is not finite, if its typical gradient norm (median of five
@@ -193,13 +207,15 @@ def check_gradients(histories: Histories, exploratory: Collection[str] = ()) -> 
     Args:
         histories: Name of each training -> epochs with ``train_loss`` and ``grad_norm``.
         exploratory: Trainings in which divergence is a note.
+        given_up: Name of each training that found no way on from losses that are not finite -> what it said.
     """
     expected = (
         f"finite; gradients grow at most {MAX_GRADIENT_GROWTH:g}-fold, losses do not come back"
     )
-    diverged = {
-        name: reason for name, epochs in histories.items() if (reason := divergence(epochs))
-    }
+    diverged = dict(given_up or {})
+    for name, epochs in histories.items():
+        if name not in diverged and (reason := divergence(epochs)):
+            diverged[name] = reason
     findings: list[Finding] = [
         Finding(
             "gradients", "note" if name in exploratory else "failure", expected, reason, (name,)
@@ -207,15 +223,27 @@ def check_gradients(histories: Histories, exploratory: Collection[str] = ()) -> 
         for name, reason in diverged.items()
     ]
     for name, epochs in histories.items():
-        recoveries = epochs["recoveries"].to_numpy()[-1] if "recoveries" in epochs else 0
-        if recoveries:
+        recoveries = epochs["recoveries"].to_numpy().max(initial=0) if "recoveries" in epochs else 0
+        if recoveries and name not in diverged:
             found = f"{recoveries} recoveries: see faults.json of the training"
             findings.append(
                 Finding("gradients", "note", "no batch to recover from", found, (name,))
             )
-    growth = max((gradient_growth(epochs) for epochs in histories.values()), default=1.0)
-    good = f"{len(histories)} trainings; typical gradients grow {growth:.2g}-fold at most"
-    return findings or [Finding("gradients", "ok", expected, good)]
+    return findings or [Finding("gradients", "ok", expected, _growth(histories))]
+
+
+def _growth(histories: Histories) -> str:
+    """How much typical gradients grow, where that can be told."""
+    enough, told = 2 * TYPICAL, []
+    long = [epochs for epochs in histories.values() if len(epochs) >= enough]
+    if long:
+        growth = max(map(gradient_growth, long))
+        told.append(f"{len(long)} trainings; typical gradients grow {growth:.2g}-fold at most")
+    if short := len(histories) - len(long):
+        told.append(
+            f"{short} trainings of less than {enough} epochs: too short to tell, but finite"
+        )
+    return "; ".join(told)
 
 
 def divergence(epochs: pd.DataFrame) -> str:
@@ -267,9 +295,11 @@ def check_seed_spread(runs: pd.DataFrame, limit: float = MAX_SEED_SPREAD) -> lis
     if single := len(losses) - len(spreads):
         found = f"{single} settings with one seed"
         findings.append(Finding("seed spread", "note", "two seeds or more", found))
-    largest = max((spread for spread, _ in spreads), default=0.0)
-    good = f"at most {100 * largest:.3g} %, {len(spreads)} settings"
-    return findings or [Finding("seed spread", "ok", expected, good)]
+    within = [spread for spread, _ in spreads if spread < limit]
+    if within or not findings:
+        good = f"at most {100 * max(within, default=0.0):.3g} %, {len(within)} settings"
+        findings.append(Finding("seed spread", "ok", expected, good))
+    return findings
 
 
 def check_code(runs: pd.DataFrame) -> list[Finding]:
@@ -308,6 +338,18 @@ def check_splits(splits: pd.DataFrame) -> list[Finding]:
     return findings or [Finding("splits", "ok", expected, f"{sizes} materials")]
 
 
+def check_published_splits(splits: pd.DataFrame) -> list[Finding]:
+    """Every crystal is in its published split; any difference is noted.
+
+    Args:
+        splits: Table with ``mat_id`` and ``split``.
+    """
+    expected = "the crystals of the published splits"
+    if differences := published_differences(splits):
+        return [Finding("published splits", "note", expected, "; ".join(differences))]
+    return [Finding("published splits", "ok", expected, f"all {len(splits)} crystals")]
+
+
 def check_graphs(splits: pd.DataFrame, graph_ids: Mapping[str, Sequence[str]]) -> list[Finding]:
     """The graphs of each split are those of its materials, in order of identifier.
 
@@ -341,6 +383,8 @@ def check_subsets(
 ) -> list[Finding]:
     """Training subsets have distinct crystals, and each holds the next smaller one.
 
+    They are drawn anew here: :func:`check_training_crystals` looks at what was learned from.
+
     Python's ``random.sample`` draws by one of two methods, depending on the share that is drawn. Where two sizes are
     drawn by different methods the smaller is not part of the larger. The published subsets of 20,000 and 40,000
     crystals are such a pair; pairs of this kind are noted.
@@ -367,6 +411,29 @@ def check_subsets(
             findings.append(Finding("subsets", severity, expected, found))
     good = f"{', '.join(map(str, drawn))} of {num_total}"
     return findings or [Finding("subsets", "ok", expected, good)]
+
+
+def check_training_crystals(
+    configs: Mapping[str, Run], runs: pd.DataFrame, train_ids: Sequence[str]
+) -> list[Finding]:
+    """Every network learned from the crystals of its subset, by the digest that its training noted.
+
+    Args:
+        configs: Name of each training -> what was trained.
+        runs: Table of training runs.
+        train_ids: Identifiers of the training set, in order.
+    """
+    subsets = {
+        size: digest(train_ids[position] for position in subset(len(train_ids), size))
+        for size in {run.num_train for run in configs.values()}
+    }
+    problems = [
+        (name, f"digest {row['crystals'][:8]} instead of {subsets[configs[name].num_train][:8]}")
+        for name, row in _outcomes(runs).items()
+        if row["crystals"] != subsets[configs[name].num_train]
+    ]
+    expected = "learned from the crystals of the subset, by their digest"
+    return _per_run("training crystals", expected, problems, f"{len(runs)} trainings agree")
 
 
 def _draws_from_pool(num_total: int, size: int) -> bool:

@@ -58,6 +58,8 @@ _HEADINGS: Final = {
     "eps_imag_mae": "MAE Im ε",
     "eps_imag_r2": "R² Im ε",
     "eps_imag_sc": "SC Im ε",
+    "drude_diff": "Δω_D (eV)",
+    "drude_rel_diff": "Δω_D / ω_D",
     "drude_mae": "|Δω_D| (eV)",
     "drude_mape": "|Δω_D| / ω_D (%)",
     "drude_r2": "R² ω_D",

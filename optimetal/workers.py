@@ -15,7 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import connection, forkserver, get_context, parent_process
+from multiprocessing import connection, forkserver, get_context, parent_process, resource_tracker
 from typing import Any, Final
 
 Map = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -32,6 +32,9 @@ THREAD_VARIABLES: Final = (
     "VECLIB_MAXIMUM_THREADS",
 )
 """Read by numerical libraries when they are imported."""
+
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGUSR1)
+"""What a queue sends to all processes of a job at once, the server among them."""
 
 
 @contextmanager
@@ -63,7 +66,13 @@ def process_map(jobs: int, preload: Sequence[str], *, apart: bool = False) -> It
 
 
 def start_server(preload: Sequence[str]) -> None:
-    """Start the server, unless it runs, with one thread for itself and all its copies."""
+    """Start the server, unless it runs, with one thread for itself and all its copies.
+
+    It outlasts a queue's request to stop, because nobody would wait for its copies without it, and ends with this
+    process.
+    """
+    resource_tracker.ensure_running()  # started by the server, it would undo the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
@@ -71,6 +80,7 @@ def start_server(preload: Sequence[str]) -> None:
         forkserver.set_forkserver_preload(["__main__", __name__, *preload])
         forkserver.ensure_running()
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
@@ -100,6 +110,7 @@ def begin_worker() -> None:
     """Let a worker end with its parent: silently at Ctrl-C, and when the parent was killed."""
     gc.freeze()  # to look for garbage among what has been imported would copy all of it
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # which the server does not heed
     parent = parent_process()
     assert parent is not None
 

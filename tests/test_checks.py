@@ -14,21 +14,25 @@ from optimetal.checks import (
     check_graphs,
     check_losses,
     check_parameter_counts,
+    check_published_splits,
     check_seed_spread,
     check_settings,
     check_splits,
     check_study,
     check_subsets,
+    check_training_crystals,
     divergence,
     findings_table,
     gradient_growth,
     verdict,
 )
 from optimetal.config.run import Run
+from optimetal.database.splits import digest, subset
 from optimetal.models import count_parameters
 
 EPOCHS = 40
 NAMES = [f"2b/data{size}_width8_lr0.001_seed{seed}" for size in (10, 20) for seed in (1, 2)]
+TRAIN_IDS = [f"m{n:02}" for n in range(30)]
 
 
 def make_run(num_train: int, seed: int, **training) -> Run:
@@ -66,6 +70,8 @@ def outcome(run: Run, history: pd.DataFrame) -> dict:
     best = history.loc[history["val_loss"].idxmin()]
     return {
         "run": run.name,
+        "state": "done",
+        "reason": "",
         "num_train": run.num_train,
         "width": run.width,
         "seed": run.seed,
@@ -73,6 +79,7 @@ def outcome(run: Run, history: pd.DataFrame) -> dict:
         "num_params": count_parameters(run.architecture),
         "epochs": len(history),
         **best[["val_loss", "val_eps", "val_drude"]],
+        "crystals": digest(TRAIN_IDS[i] for i in subset(len(TRAIN_IDS), run.num_train)),
         "version": "1.0",
         "commit": "abc",
     }
@@ -258,6 +265,21 @@ def test_short_histories_are_judged_by_finite_numbers_alone(histories):
     short = histories[NAMES[0]].head(2).assign(grad_norm=[1.0, 50.0])
     assert divergence(short) == ""
     assert divergence(short.assign(grad_norm=[1.0, np.inf])) == "not finite in epoch 1"
+    (finding,) = check_gradients({NAMES[0]: short})
+    assert "grow" not in finding.found
+    assert "1 trainings of less than 10 epochs: too short to tell" in finding.found
+    (finding,) = check_gradients(histories | {NAMES[0]: short})
+    assert finding.found.startswith("3 trainings; typical gradients grow")
+
+
+def test_a_training_that_was_given_up_is_judged_by_what_it_said(configs, runs, histories):
+    histories[NAMES[1]] = histories[NAMES[1]].head(0)
+    diverged = set_value(set_value(runs, "state", "diverged"), "val_loss", np.inf)
+    assert severities(check_finished(configs, diverged, histories)) == ["ok"]
+    said = {NAMES[1]: "not finite"}
+    assert_blames(check_gradients(histories, given_up=said), "failure", "not finite")
+    findings = check_gradients(histories, [NAMES[1]], said)
+    assert_blames(findings, "note", "not finite")
 
 
 def test_divergence_is_a_result_where_settings_are_tried_out(histories):
@@ -280,16 +302,19 @@ def test_spread_over_seeds(runs):
 
 def test_a_spread_above_the_limit_is_listed():
     runs = pd.DataFrame({"run": NAMES, "val_loss": [1.0, 1.08, 2.0, 2.01]})
-    (finding,) = check_seed_spread(runs)
+    finding, rest = check_seed_spread(runs)
     # the sample standard deviation of two values is their distance over sqrt(2)
     assert (finding.severity, finding.found) == ("note", f"{100 * 0.08 / 2**0.5 / 1.04:.3g} %")
     assert finding.runs == tuple(NAMES[:2])
+    assert (rest.severity, rest.found) == ("ok", "at most 0.353 %, 1 settings")
     assert severities(check_seed_spread(runs, limit=0.06)) == ["ok"]
 
 
-def test_a_single_seed_is_noted(runs):
-    (finding,) = check_seed_spread(runs[runs["run"] != NAMES[1]])
+def test_a_single_seed_is_noted_beside_the_spread_of_the_others(runs):
+    finding, rest = check_seed_spread(runs[runs["run"] != NAMES[1]])
     assert (finding.severity, finding.found) == ("note", "1 settings with one seed")
+    assert (rest.severity, rest.found.endswith("1 settings")) == ("ok", True)
+    assert severities(check_seed_spread(runs[runs["seed"] == 1])) == ["note"]
 
 
 # Code
@@ -313,6 +338,16 @@ def test_compositions_are_in_one_split(splits):
     assert finding.found == "1 compositions in two splits: Cu"
     (finding,) = check_splits(splits.replace("m2", "m1"))
     assert finding.found == "1 materials listed twice: m1"
+
+
+def test_splits_of_the_published_data_are_compared_with_the_published(splits, monkeypatch):
+    (finding,) = check_published_splits(splits)
+    assert finding.severity == "note"
+    assert finding.found.startswith(
+        "train has 3 crystals instead of 160728; val has 1 crystals instead of 20179"
+    )
+    monkeypatch.setattr("optimetal.checks.published_differences", lambda table: [])
+    assert severities(check_published_splits(splits)) == ["ok"]
 
 
 def test_graphs_are_those_of_the_splits(splits):
@@ -356,17 +391,32 @@ def test_subsets_with_repeated_crystals():
     assert (finding.severity, finding.found) == ("failure", "1 crystals instead of 10")
 
 
+def test_networks_learned_from_their_subset(configs, runs):
+    assert severities(check_training_crystals(configs, runs, TRAIN_IDS)) == ["ok"]
+
+
+def test_a_network_that_learned_from_other_crystals(configs, runs):
+    runs.loc[runs["run"] == NAMES[1], "crystals"] = digest(TRAIN_IDS[:10])
+    (finding,) = check_training_crystals(configs, runs, TRAIN_IDS)
+    assert (finding.severity, finding.runs) == ("failure", (NAMES[1],))
+
+
 # All together
 
 
 def test_a_sound_study_passes(configs, runs, histories, splits):
-    graph_ids = GRAPH_IDS | {"train": [f"m{n:02}" for n in range(30)]}
+    graph_ids = GRAPH_IDS | {"train": TRAIN_IDS}
     train = pd.DataFrame({"mat_id": graph_ids["train"], "composition": "Cu", "split": "train"})
     splits = pd.concat([train, splits[splits["split"] != "train"]])
-    table = findings_table(check_study(configs, runs, histories, splits, graph_ids))
+    study = configs, runs, histories, splits, graph_ids
+    table = findings_table(check_study(*study))
     assert set(table["severity"]) == {"ok"}
     assert table["check"].is_unique
-    assert verdict(table) == (True, "10 checks: 0 failures, 0 notes.")
+    assert verdict(table) == (True, "11 checks: 0 failures, 0 notes.")
+    published = check_study(*study, published_data=True)
+    assert [finding.check for finding in published if finding.severity == "note"] == [
+        "published splits"
+    ]
 
 
 def test_a_failure_is_told_with_its_trainings():

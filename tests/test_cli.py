@@ -23,6 +23,7 @@ from optimetal.cli import app
 from optimetal.compat import architecture_from_published, load_published
 from optimetal.config.training import TrainingSettings
 from optimetal.database.entries import Record
+from optimetal.database.published_h5 import read_published
 from optimetal.database.store import CrystalStore, write_records
 from optimetal.evaluation.evaluate import evaluate
 from optimetal.graphs.build import build_graphs
@@ -455,6 +456,29 @@ def test_what_is_no_dataset(model, tmp_path, content, message):
     result = run("evaluate", model, tmp_path / "wrong.h5")
     assert (result.exit_code, result.stdout) == (1, "")
     assert message in result.stderr
+
+
+def test_a_dataset_is_exported_in_the_published_layout(dataset, tmp_path):
+    new = tmp_path / "folder" / "published.h5"
+    result = run("export-dataset", dataset, new)
+    assert result.exit_code == 0, result.output
+    assert f"wrote {new}: 5 crystals, surrogate, not ab initio\n" in result.stdout
+    with CrystalStore(dataset) as store:
+        ours = {record.mat_id: record for record in store.records(range(5))}
+    theirs = list(read_published(new))
+    assert [record.mat_id for record in theirs] == sorted(ours)
+    for record in theirs:
+        assert record.source == "surrogate, not ab initio"
+        np.testing.assert_array_equal(record.eps_inter, ours[record.mat_id].eps_inter)
+        np.testing.assert_array_equal(record.positions, ours[record.mat_id].positions)
+    again = run("export-dataset", dataset, new)
+    assert again.exit_code == 1 and "overwrite it with --force" in again.stderr
+    assert run("export-dataset", dataset, new, "--force").exit_code == 0
+    (tmp_path / "text.h5").write_text("text")
+    wrong = run("export-dataset", tmp_path / "text.h5", tmp_path / "x.h5")
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith(f"error: Expected an HDF5 file of crystal records at {tmp_path}")
+    assert not (tmp_path / "x.h5").exists()
 
 
 def test_help_and_version_import_nothing_slow():

@@ -107,7 +107,7 @@ def _print(table: pd.DataFrame, graphs: PackedGraphs, output: Path | None) -> No
     shown.add_column("Member")
     for heading in _SHOWN.values():
         shown.add_column(heading, justify="right")
-    for _, row in table.iterrows():
+    for _, row in table[table["statistic"] == "mean"].iterrows():
         shown.add_row(str(row["member"]), *(f"{row[metric]:.3f}" for metric in _SHOWN))
     out.print(shown)
     out.print(f"{len(graphs):,} crystals; source: {graphs.source or 'unknown'}")

@@ -86,6 +86,7 @@ def _report(estimate: Estimate, parallel: int, is_measured: bool) -> dict[str, A
         "machine": estimate.machine.model_dump() | {"is_measured": is_measured},
         "studies": {name: asdict(cost) for name, cost in estimate.studies.items()},
         "num_jobs": len(estimate.jobs),
+        "num_trainings": sum(not part.trials for part in estimate.parts),
         "hours": estimate.hours,
         "parallel_jobs": parallel,
         "wall_hours": estimate.wall_hours(parallel),
@@ -127,11 +128,11 @@ def _print(estimate: Estimate, parallel: int, is_measured: bool) -> None:
 
 def _facts(estimate: Estimate, parallel: int, unit: str) -> Table:
     disk, longest = estimate.disk(parallel), estimate.longest
-    at_a_time = f"{parallel} at a time" if parallel > 1 else "one after the other"
+    places = f"{parallel} {_place(estimate.machine)}{'s' * (parallel > 1)}"
     facts = {
         f"{unit} in all": f"{number(estimate.hours)}, {len(estimate.jobs):,} jobs",
-        f"Until all are done, {at_a_time}": duration(3600 * estimate.wall_hours(parallel)),
-        "Longest job": f"{duration(longest.seconds)}, {longest.name}",
+        f"Until all are done, on {places}": duration(3600 * estimate.wall_hours(parallel)),
+        "Longest job": f"{duration(longest.seconds)}, {_job_name(longest)}",
         "Disk": f"{_size(disk.total)}: {_parts(disk)}",
     }
     table = plain_table()
@@ -143,6 +144,10 @@ def _facts(estimate: Estimate, parallel: int, unit: str) -> Table:
     return table
 
 
+def _job_name(job: Job) -> str:
+    return job.name if len(job.parts) == 1 else f"{len(job.parts)} trainings of {job.name}"
+
+
 def _notes(estimate: Estimate, is_measured: bool) -> Iterator[str]:
     machine = estimate.machine
     yield ""
@@ -150,6 +155,9 @@ def _notes(estimate: Estimate, is_measured: bool) -> Iterator[str]:
         "Trainings alone: neither the data nor waiting in a queue. New: what no study above asks for; the hours are "
         f"theirs. Each job takes about {START:.0f} s to start, which counts in the time until all are done."
     )
+    if packing := estimate.project.packing:
+        turns = ", as if those that share a GPU took turns" if machine.kind == "gpu" else ""
+        yield f"Jobs of up to {packing.trainings} trainings, {packing.at_once} at a time (`packing`){turns}."
     if not all(cost.is_known for cost in estimate.studies.values()):
         yield "* Follows from results; counted with the networks that its models start from."
     if is_measured:
@@ -165,8 +173,12 @@ def _unit(machine: Machine) -> str:
     return "GPU-hours" if machine.kind == "gpu" else "Core-hours"
 
 
+def _place(machine: Machine) -> str:
+    return "GPU" if machine.kind == "gpu" else "core"
+
+
 def _hours(jobs: Sequence[Job]) -> float:
-    return sum(job.seconds for job in jobs) / 3600
+    return sum(job.hours for job in jobs)
 
 
 def _count_text(count: int) -> str:
@@ -178,4 +190,4 @@ def _size(num_bytes: float) -> str:
 
 
 def _parts(disk: Disk) -> str:
-    return ", ".join(f"{name} {_size(size)}" for name, size in asdict(disk).items())
+    return ", ".join(f"{name} {_size(size)}" for name, size in asdict(disk).items() if size)

@@ -200,6 +200,16 @@ class ScalingSettings(Settings):
         default=200, description="Draws of the seeds behind the 95 % intervals of the parameters."
     )
     bootstrap_seed: NonNegativeInt = Field(default=1, description="Seed of these draws.")
+    loss_targets: tuple[PositiveFloat, ...] = Field(
+        default=(),
+        description="Losses to reach: with `fit: grid`, a table says which network on how many crystals is the "
+        "cheapest way to each; none: 2 to 0.6 times the lowest measured loss.",
+    )
+    budgets: tuple[PositiveFloat, ...] = Field(
+        default=(),
+        description="What one training may cost, in hours of the device (without run times: N D epochs): another table "
+        "says how low a loss each can reach; none: decades around the costs of the trainings.",
+    )
 
     @model_validator(mode="after")
     def _laws_are_known(self) -> "ScalingSettings":
@@ -294,7 +304,8 @@ class Project(Settings):
         """Whether a model has a setting, and the setting this value."""
         network = Network(self.models[model].architecture, self.training_of(model))
         try:
-            with_choice(network, {path: value})
+            varied = with_choice(network, {path: value})
+            self._check_reach(varied.architecture)
         except ValidationError as error:
             reasons = "; ".join(fault["msg"] for fault in error.errors(include_url=False))
             message = f"`{path}` of model {model!r} cannot be {value!r}: {reasons}"
@@ -307,14 +318,18 @@ class Project(Settings):
     @model_validator(mode="after")
     def _networks_fit_the_graphs(self) -> "Project":
         for name, model in self.models.items():
-            for key in ("cutoff", "triplet_cutoff"):
-                ours, theirs = getattr(model.architecture, key), getattr(self.graphs, key)
-                if ours not in (None, theirs):
-                    raise ValueError(
-                        f"`models.{name}.architecture.{key}` is {ours} Å, but the graphs are built with {theirs} Å: "
-                        f"set `graphs.{key}` too"
-                    )
+            self._check_reach(model.architecture, f"models.{name}.")
         return self
+
+    def _check_reach(self, architecture: Architecture, above: str = "") -> None:
+        """Whether a network looks as far as the graphs, which are built once, for all networks."""
+        for key in ("cutoff", "triplet_cutoff"):
+            ours, theirs = getattr(architecture, key), getattr(self.graphs, key)
+            if ours not in (None, theirs):
+                raise ValueError(
+                    f"`{above}architecture.{key}` is {ours} Å, but all graphs are built with {theirs} Å "
+                    f"(`graphs.{key}`)"
+                )
 
     @model_validator(mode="after")
     def _crystals_suffice(self) -> "Project":
@@ -341,16 +356,41 @@ class Project(Settings):
             ahead += [further for further in self.studies[other].follows if further not in reached]
         if name in reached:
             raise ValueError(f"`studies.{name}` would follow from its own results")
-        for other in wanted:
-            if not self.studies[other].learning_rate_exponents:
+        for other, number in study.best_of.items():
+            if number > (available := self.studies[other].num_combinations):
                 raise ValueError(
-                    f"`studies.{name}.learning_rate_from`: {other!r} needs `learning_rate_exponents`"
+                    f"`studies.{name}.best_of`: the best {number} are wanted of {other!r}, which has {available} "
+                    "combinations of settings"
                 )
-            for model in (*self.studies[other].models, *study.models):
-                if self.models[model].reference_width is None:
+        for other in wanted:
+            self._check_rates(name, study.models, self.studies[other], other)
+
+    def _check_rates(self, name: str, models: Any, other: StudySettings, key: str) -> None:
+        """Whether a study can tell the exponents of the learning rates of some models."""
+        key_wanted = f"`studies.{name}.learning_rate_from`"
+        if not other.learning_rate_exponents:
+            raise ValueError(f"{key_wanted}: {key!r} needs `learning_rate_exponents`")
+        for model in (*other.models, *models):
+            if self.models[model].reference_width is None:
+                raise ValueError(f"{key_wanted} needs `models.{model}.reference_width`")
+        if len(other.models) > 1 and (missing := sorted(set(models) - set(other.models))):
+            raise ValueError(
+                f"{key_wanted}: {key!r} tells of {list(other.models)}, not of {missing}"
+            )
+
+    @model_validator(mode="after")
+    def _exponents_can_be_fitted(self) -> "Project":
+        for name, study in self.studies.items():
+            for model in study.models if study.learning_rate_exponents else ():
+                settings = self.models[model]
+                own = getattr(settings.architecture, "hidden_dim", None)
+                reference = settings.reference_width or own
+                if reference not in study.widths or len(study.widths) < 2:
                     raise ValueError(
-                        f"`studies.{name}.learning_rate_from` needs `models.{model}.reference_width`"
+                        f"`studies.{name}.learning_rate_exponents` needs `widths` with {reference}, where the learning "
+                        f"rate of {model!r} holds, and at least one other, got {list(study.widths)}"
                     )
+        return self
 
     @model_validator(mode="after")
     def _references_exist(self) -> "Project":
@@ -360,14 +400,29 @@ class Project(Settings):
         if self.ablation:
             with_settings = [name for name, s in self.studies.items() if s.vary or s.best_of]
             _check_known("ablation", self.ablation.studies, with_settings)
-        known_now = [name for name, study in self.studies.items() if study.is_known]
-        _check_known("evaluation.study", [self.evaluation.study], known_now)
+        self._check_tested()
+        return self
+
+    def _check_tested(self) -> None:
+        """Whether it is known beforehand what is tested."""
+        _check_known("evaluation.study", [self.evaluation.study], self.studies)
+        study = self.studies[self.evaluation.study]
+        if not study.is_known:
+            known = [name for name, other in self.studies.items() if other.is_known]
+            reasons = [
+                f"`{key}`"
+                for key in ("best_of", "learning_rate_from", "search")
+                if getattr(study, key)
+            ]
+            raise ValueError(
+                f"`evaluation.study`: which trainings {self.evaluation.study!r} has follows from results "
+                f"({', '.join(reasons)}), but what is tested must be known before: take one of {known}"
+            )
         _check_known(
             "evaluation.models",
             self.evaluation.models,
-            self.studies[self.evaluation.study].models,
+            study.models,
         )
-        return self
 
 
 def _check_known(key: str, names: Any, known: Any) -> None:

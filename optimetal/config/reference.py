@@ -1,4 +1,7 @@
-"""Reference of all settings, written from their declarations: ``python -m optimetal.config.reference``."""
+"""Reference of all settings, written from their declarations: ``python -m optimetal.config.reference``.
+
+The same command writes their JSON schema.
+"""
 
 import types
 from pathlib import Path
@@ -8,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from optimetal.config import schema
 from optimetal.config.project import Project
 from optimetal.config.published import PublishedFiles
 
@@ -19,7 +23,8 @@ HEADER: Final = """# Configuration
 `test.yaml` the smallest that touches every rule; `published.yaml` redraws the published study from its measurements;
 `custom.yaml` is a worked example of studies of your own, which vary any settings. Choose one with
 `snakemake --configfile config/paper.yaml`; it replaces the default. A misspelt key or a value out of range stops the
-run before anything is computed and is named.
+run before anything is computed and is named. `workflow/schemas/config.schema.yaml` says the same to editors that
+complete and check YAML by a JSON schema.
 
 All settings, with their defaults. Lengths are in Å, energies in eV, counts have no unit.
 This page is written by `python -m optimetal.config.reference`.
@@ -133,3 +138,4 @@ def _models(annotation: Any) -> list[tuple[type[BaseModel], str]]:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    schema.FILE.write_text(schema.schema(), encoding="utf-8")

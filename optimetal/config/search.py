@@ -28,7 +28,8 @@ class SearchSettings(Settings):
     epochs: PositiveInt = Field(
         default=100,
         description="Epochs of a trial, in place of `training.epochs`; a schedule with a period is shortened in "
-        "proportion. Published: 100, half of the training.",
+        "proportion, and `best_from_epoch` does not count: a trial is worth its lowest loss. Published: 100, half of "
+        "the training.",
     )
     learning_rates: tuple[PositiveFloat, ...] = Field(
         default=LEARNING_RATES, min_length=1, description="Learning rates to choose from."

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from optimetal.config.architecture import Architecture, OptiMate
 from optimetal.config.project import ConfigurationError, ModelSettings, Project, ScalingSettings
 from optimetal.config.run import Run
+from optimetal.config.search import SearchSettings
 from optimetal.config.study import StudySettings
 from optimetal.config.training import TrainingSettings
 from optimetal.config.variation import (
@@ -86,6 +87,58 @@ class Plan:
         """Searches of a study by name, each with the training that its trials vary."""
         return study_searches(self.project, study, findings or Findings())
 
+    @cached_property
+    def known_searches(self) -> dict[str, dict[str, Run]]:
+        """Study -> its searches, for all studies that search and follow from no result of others."""
+        studies = self.project.studies.items()
+        return {name: self.searches(name) for name, s in studies if s.search and not s.follows}
+
+    def shared_searches(
+        self, searches: Mapping[str, Mapping[str, Run]]
+    ) -> dict[str, tuple[Run, SearchSettings]]:
+        """Every search once, by name: the training that its trials vary, and how it is searched.
+
+        Args:
+            searches: Study -> its searches.
+
+        Raises:
+            ConfigurationError: If studies want different searches of one name.
+        """
+        shared: dict[str, tuple[Run, SearchSettings]] = {}
+        first: dict[str, str] = {}
+        for study, runs in searches.items():
+            for name, run in runs.items():
+                settings = self.project.studies[study].search or SearchSettings()
+                other, ours = first.setdefault(name, study), (run, settings)
+                if not _same_search(shared.setdefault(name, ours), ours):
+                    raise ConfigurationError(
+                        f"`studies.{other}` and `studies.{study}` both search the learning rate of {name}, but differ "
+                        "in `search` or in the first of their `seeds`: make them equal, or declare the model once "
+                        "more, under another name, for one of them."
+                    )
+        return shared
+
+    def check(self) -> None:
+        """Look at all that is known before results are.
+
+        Raises:
+            ConfigurationError: If a training is impossible, or trainings or searches contradict each other.
+        """
+        _ = self.runs
+        self.shared_searches(self.known_searches)
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Study -> numbers of its trainings and searches, those included that other studies ask for, too.
+
+        Of a study that combines the best settings of others, some of which may be equal, these are the most.
+        """
+        sizes = {}
+        for name, study in self.project.studies.items():
+            networks = study.num_networks
+            trainings = len(self.members.get(name, ())) or networks * len(study.seeds)
+            sizes[name] = trainings, networks if study.search else 0
+        return sizes
+
     def packs(self, group: str, runs: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
         """Jobs that do several trainings: name -> trainings by name; none without packing.
 
@@ -133,6 +186,12 @@ class Plan:
         """The settings that a study varies, as its first model has them."""
         own = self.project.studies[study]
         return as_choice(self.project.models[own.models[0]], own.axes)
+
+    def choices(self, study: str) -> list[dict[str, Any]]:
+        """Values of the settings that a study itself varies, of each of its networks, as :meth:`start` has them."""
+        own = self.project.studies[study]
+        runs = [case_run(self.project, study, case) for case in study_cases(own, Findings())]
+        return [as_choice(run, own.axes) for run in runs]
 
     def ensemble(self, name: str) -> list[str]:
         """Names of the trainings of an ensemble: they differ in the seed alone."""
@@ -264,7 +323,8 @@ def study_runs(project: Project, name: str, findings: Findings | None = None) ->
         run = case_run(project, name, case)
         if study.search is not None:
             found = {**case.choice, **findings.rates[run.network]}
-            run = case_run(project, name, replace(case, choice=found))
+            # of this size: the learning-rate rule has nothing to add
+            run = case_run(project, name, replace(case, choice=found, exponent=0.0))
         for seed in study.seeds:
             yield run.model_copy(update={"seed": seed})
 
@@ -277,10 +337,17 @@ def study_searches(project: Project, name: str, findings: Findings) -> dict[str,
     runs = [case_run(project, name, case) for case in study_cases(study, findings)]
     return {
         run.network: run.model_copy(
-            update={"training": for_epochs(run.training, study.search.epochs)}
+            update={"training": trial_training(run.training, study.search.epochs)}
         )
         for run in runs
     }
+
+
+def _same_search(one: tuple[Run, SearchSettings], other: tuple[Run, SearchSettings]) -> bool:
+    """Whether two searches try the same; how many jobs share the trials does not matter."""
+    (run, settings), (other_run, other_settings) = one, other
+    same_jobs = other_settings.model_copy(update={"jobs": settings.jobs})
+    return run == other_run and settings == same_jobs
 
 
 def study_cases(study: StudySettings, findings: Findings) -> Iterator[Case]:
@@ -327,14 +394,17 @@ def case_run(project: Project, study: str, case: Case) -> Run:
     )
 
 
-def for_epochs(training: TrainingSettings, epochs: int) -> TrainingSettings:
-    """The same training in fewer or more epochs; a schedule with a period changes in proportion."""
+def trial_training(training: TrainingSettings, epochs: int) -> TrainingSettings:
+    """The training of a trial, in fewer epochs or more: a schedule with a period changes in proportion.
+
+    A trial is worth its lowest loss, of whatever epoch.
+    """
     schedule = training.schedule
     if period := getattr(schedule, "period", None):
         period = max(1, round(period * epochs / training.epochs))
         schedule = schedule.model_copy(update={"period": period})
-    content = training.model_dump() | {"epochs": epochs, "schedule": schedule.model_dump()}
-    return TrainingSettings.model_validate(content)
+    own = {"epochs": epochs, "schedule": schedule.model_dump(), "best_from_epoch": 0}
+    return TrainingSettings.model_validate(training.model_dump() | own)
 
 
 def at_width(architecture: Architecture, width: int | None) -> Architecture:

@@ -1,5 +1,6 @@
 """Settings of one study: which trainings it asks for."""
 
+from math import prod
 from typing import Any, Literal
 
 from pydantic import (
@@ -46,10 +47,12 @@ class StudySettings(Settings):
     search: SearchSettings | None = Field(
         default=None,
         description="Finds learning rate and weight decay for every model, size and combination before it is trained; "
-        "none: they are those of the model.",
+        "none: they are those of the model. Studies that share a network share its search, so theirs must be equal.",
     )
     learning_rate_exponents: tuple[NonNegativeFloat, ...] = Field(
-        default=(), description="gamma of the learning-rate rule; none: the model's own."
+        default=(),
+        description="gamma of the learning-rate rule, for `widths` that include the reference width; none: the model's "
+        "own.",
     )
     learning_rate_from: str | None = Field(
         default=None,
@@ -117,6 +120,11 @@ class StudySettings(Settings):
             raise ValueError(f"`search` finds {twice}, so they cannot be given as well")
         if self.learning_rate_from and self.learning_rate_exponents:
             raise ValueError("give `learning_rate_from` or `learning_rate_exponents`, not both")
+        if self.search and (self.learning_rate_from or self.learning_rate_exponents):
+            raise ValueError(
+                "`search` finds the learning rate of every width, so it goes with neither `learning_rate_from` nor "
+                "`learning_rate_exponents`"
+            )
         return self
 
     @property
@@ -128,6 +136,22 @@ class StudySettings(Settings):
     def axes(self) -> list[str]:
         """One path of each key of ``vary``."""
         return [paths(key)[0] for key in self.vary]
+
+    @property
+    def num_combinations(self) -> int:
+        """Combinations of settings that are trained, those taken over included; fewer if some of these are equal."""
+        return len(combinations(self.vary)) * prod(self.best_of.values())
+
+    @property
+    def num_networks(self) -> int:
+        """Models at all sizes with all combinations of settings and exponents, as many at most."""
+        sizes = (
+            self.models,
+            self.num_train,
+            self.widths or (None,),
+            self.learning_rate_exponents or (None,),
+        )
+        return prod(map(len, sizes)) * self.num_combinations
 
     @property
     def follows(self) -> list[str]:

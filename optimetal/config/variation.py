@@ -157,6 +157,16 @@ def key_of(choice: Choice) -> str:
     return json.dumps(choice, sort_keys=True)
 
 
+def hidden_multiplier(choice: Choice) -> int | None:
+    """Hidden multiplier in a choice of settings, as a value or within a section; None where there is none."""
+    for path, value in choice.items():
+        if path.endswith(".hidden_multiplier"):
+            return value
+        if isinstance(value, Mapping) and "hidden_multiplier" in value:
+            return value["hidden_multiplier"]
+    return None
+
+
 def _place(content: dict[str, Any], path: str, value: Any) -> None:
     if path in _INSTEAD:
         raise ValueError(f"`{path}` cannot be varied: {_INSTEAD[path]}")

@@ -24,10 +24,11 @@ from optimetal.training.loop import Trainer
 log = logging.getLogger(__name__)
 
 WIDTHS: Final = (16, 128, 512)
-"""Each model is measured at these beside its own: rates fitted to narrow networks say nothing about wide ones."""
+"""Each model is measured at these, its own width and any larger one that is the widest of its studies: rates fitted to
+narrow networks say nothing about wide ones, which take longest."""
 
-BATCHES: Final = (SAMPLE, 32)
-"""Crystals per step, beside the batch of the training."""
+BATCHES: Final = (SAMPLE, 32, 8)
+"""Crystals per step, beside the batch of the training; of wide networks a core does only few in a short time."""
 
 REPEATS: Final = 3
 """Timed steps of each size, of which the least disturbed counts; one more comes first to warm up."""
@@ -71,7 +72,7 @@ def calibrate(project: Project, workloads: Workloads, clock: Clock | None = None
 def _runs(project: Project) -> Iterator[Run]:
     """One training of each model at each width."""
     for name, model in project.models.items():
-        for architecture in _widths(model.architecture):
+        for architecture in _widths(model.architecture, [*WIDTHS, *_wider(project, name)]):
             yield Run(
                 model=name,
                 architecture=architecture,
@@ -81,10 +82,16 @@ def _runs(project: Project) -> Iterator[Run]:
             )
 
 
-def _widths(architecture: Architecture) -> list[Architecture]:
-    """An architecture at several widths, as far as its heads divide them."""
+def _wider(project: Project, model: str) -> list[int]:
+    """The widest network of a model, if it is wider than all of :data:`WIDTHS`."""
+    studies = (study for study in project.studies.values() if model in study.models)
+    return sorted(w for study in studies for w in study.widths if w > max(WIDTHS))[-1:]
+
+
+def _widths(architecture: Architecture, widths: Sequence[int]) -> list[Architecture]:
+    """An architecture at its own width and others, as far as its heads divide them."""
     found = [architecture]
-    for width in WIDTHS:
+    for width in widths:
         with suppress(ValueError):
             found.append(at_width(architecture, width))
     return [one for number, one in enumerate(found) if one not in found[:number]]

@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -13,6 +13,7 @@ from optimetal.config.run import Run
 from optimetal.config.studies import Findings, Plan, study_runs
 from optimetal.cost.machine import Machine
 from optimetal.cost.workload import Workloads
+from optimetal.database.figshare import UNPACKED_RATIO
 from optimetal.database.validate import PUBLISHED_SPLITS
 from optimetal.graphs.packed import PackedGraphs
 from optimetal.optics.grid import NUM_ENERGIES
@@ -25,7 +26,21 @@ CLASSES: Final = (1 / 6, 1.0, 4.0, 24.0)
 """Limits between short and long jobs, hours."""
 
 ENTRY: Final = 145e3
-"""Bytes of an entry of the database as JSON (surrogate; published entries have the same arrays)."""
+"""Bytes of an entry of the surrogate database as JSON."""
+
+PUBLISHED_ENTRY: Final = 394e3
+"""Bytes of a published one, mean of eight between 387 and 399 kB: they hold more spectra than are used."""
+
+PUBLISHED_RECORD: Final = 20e3
+"""Bytes of a crystal in the published data for learning: its spectrum, and eight datasets of HDF5."""
+
+DATABASE: Final = {
+    "surrogate": (0.0, ENTRY),
+    "folder": (0.0, 0.0),  # it is there already
+    "figshare_full": (PUBLISHED_ENTRY / UNPACKED_RATIO, PUBLISHED_ENTRY),
+    "figshare_ml": (PUBLISHED_RECORD, PUBLISHED_RECORD),
+}
+"""Source -> bytes per crystal of what is downloaded, and of what is unpacked or written."""
 
 SPECTRUM: Final = 8 * NUM_ENERGIES
 """Bytes of a complex spectrum in single precision."""
@@ -39,14 +54,37 @@ CHECKPOINT: Final = 2 * 4
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training, or one search with all its trials, as a job of a queue."""
+class Part:
+    """One training, or one search with all its trials."""
 
-    name: str
-    study: str
-    """The first one that asks for it."""
+    run: Run
+    """Of a search: a trial."""
+    trials: int
+    """0 for a training."""
     seconds: float
     num_params: int
+
+    @property
+    def name(self) -> str:
+        """As in the folder of results."""
+        return f"{self.run.network} (search)" if self.trials else self.run.name
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a queue sees: a training, a search, or several trainings in a pack."""
+
+    name: str
+    parts: tuple[Part, ...]
+    seconds: float
+    """Until all of it is done."""
+    places: int
+    """Cores or GPUs that it takes."""
+
+    @property
+    def hours(self) -> float:
+        """Of the device, for all its parts."""
+        return sum(part.seconds for part in self.parts) / 3600
 
 
 @dataclass(frozen=True)
@@ -70,6 +108,8 @@ class StudyCost:
 class Disk:
     """Bytes of what is kept."""
 
+    archives: float
+    """As downloaded; they may be removed once they are unpacked."""
     database: float
     dataset: float
     graphs: float
@@ -131,12 +171,12 @@ class Estimate:
         return run.training.epochs * epoch
 
     @cached_property
-    def jobs(self) -> list[Job]:
+    def parts(self) -> list[Part]:
         """Every training once, and every search."""
-        return [job for jobs in self._new_jobs.values() for job in jobs]
+        return [part for parts in self._new_parts.values() for part in parts]
 
     @cached_property
-    def _new_jobs(self) -> dict[str, list[Job]]:
+    def _new_parts(self) -> dict[str, list[Part]]:
         """Study -> what no study before it asks for."""
         known: set[str] = set()
         new = {}
@@ -144,16 +184,38 @@ class Estimate:
             runs = self.trainings(study)
             fresh = [run for run in runs if run.name not in known or study in self.plan.later]
             known |= {run.name for run in runs}
-            new[study] = [self._job(run.name, study, run, 1) for run in fresh]
-            new[study] += [
-                self._job(f"{run.network} (search)", study, run, trials)
-                for run, trials in self.searches(study)
-            ]
+            new[study] = [self._part(run) for run in fresh]
+            new[study] += [self._part(run, trials) for run, trials in self.searches(study)]
         return new
 
-    def _job(self, name: str, study: str, run: Run, times: int) -> Job:
+    def _part(self, run: Run, trials: int = 0) -> Part:
         num_params = self.workloads.of(run.architecture).num_params
-        return Job(name, study, times * self.seconds(run), num_params)
+        return Part(run, trials, max(1, trials) * self.seconds(run), num_params)
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        """All parts, packed as the workflow does: trainings that are known beforehand together, others by study."""
+        groups: dict[str, list[Part]] = {"known": []}
+        for study, parts in self._new_parts.items():
+            group = study if study in self.plan.later else "known"
+            groups.setdefault(group, []).extend(part for part in parts if not part.trials)
+        jobs = [job for group, parts in groups.items() for job in self._packed(group, parts)]
+        return [*jobs, *(self._job([part]) for part in self.parts if part.trials)]
+
+    def _packed(self, group: str, parts: Sequence[Part]) -> Iterator[Job]:
+        """Jobs of some trainings; later ones may have the same names, so numbers tell them apart."""
+        packs = self.plan.packs(group, {str(number): part.run for number, part in enumerate(parts)})
+        for name, pack in packs.items():
+            yield self._job([parts[int(number)] for number in pack], name)
+        if not packs:
+            yield from (self._job([part]) for part in parts)
+
+    def _job(self, parts: Sequence[Part], name: str = "") -> Job:
+        """A job; processes that share a GPU are taken to gain nothing by that."""
+        packing, on_cpu = self.project.packing, self.machine.kind == "cpu"
+        at_once = min(packing.at_once, len(parts)) if packing and on_cpu else 1
+        seconds = makespan(((part.seconds, 1) for part in parts), at_once)
+        return Job(parts[0].name if len(parts) == 1 else name, tuple(parts), seconds, at_once)
 
     def all_trainings(self) -> list[Run]:
         """Trainings and trials of all studies; those of several come several times."""
@@ -187,7 +249,7 @@ class Estimate:
 
     def _study(self, study: str) -> StudyCost:
         runs, searches = self.trainings(study), self.searches(study)
-        new = self._new_jobs[study]
+        new = self._new_parts[study]
         seconds = sum(map(self.seconds, runs))
         seconds += sum(trials * self.seconds(run) for run, trials in searches)
         return StudyCost(
@@ -195,14 +257,14 @@ class Estimate:
             new=len(new) - len(searches),
             trials=sum(trials for _, trials in searches),
             hours=seconds / 3600,
-            new_hours=sum(job.seconds for job in new) / 3600,
+            new_hours=sum(part.seconds for part in new) / 3600,
             is_known=study in self.plan.members,
         )
 
     @property
     def hours(self) -> float:
         """Hours of the machine for all jobs, without their starts."""
-        return sum(job.seconds for job in self.jobs) / 3600
+        return sum(part.seconds for part in self.parts) / 3600
 
     @property
     def longest(self) -> Job:
@@ -210,8 +272,8 @@ class Estimate:
         return max(self.jobs, key=lambda job: job.seconds)
 
     def wall_hours(self, parallel: int) -> float:
-        """Hours until all jobs are done, starts included, if so many run at a time and none waits in a queue."""
-        return makespan([job.seconds + START for job in self.jobs], parallel) / 3600
+        """Hours until all jobs are done on so many cores or GPUs, starts included, if none waits in a queue."""
+        return makespan([(job.seconds + START, job.places) for job in self.jobs], parallel) / 3600
 
     def classes(self) -> list[list[Job]]:
         """Jobs from short to long, in the classes between :data:`CLASSES`."""
@@ -222,10 +284,12 @@ class Estimate:
 
     def disk(self, parallel: int) -> Disk:
         """Bytes of all files, with so many trainings at a time."""
-        networks = sorted((job.num_params for job in self.jobs), reverse=True)
+        networks = sorted((part.num_params for part in self.parts), reverse=True)
         crystals = self.sizes.total
+        archives, database = DATABASE[self.project.database.source]
         return Disk(
-            database=crystals * ENTRY,
+            archives=crystals * archives,
+            database=crystals * database,
             dataset=2 * crystals * SPECTRUM,  # all records, and those of each split
             graphs=crystals * (SPECTRUM + _bytes_per_crystal(self.workloads.sample)),
             runs=BYTES_PER_WEIGHT * sum(networks) + RUN * len(networks),
@@ -233,11 +297,18 @@ class Estimate:
         )
 
 
-def makespan(seconds: Iterable[float], parallel: int) -> float:
-    """Time until all jobs are done if the longest of those left always goes to the next free place."""
+def makespan(jobs: Iterable[tuple[float, int]], parallel: int) -> float:
+    """Time until all jobs are done if the longest of those left always goes to the places that are free first.
+
+    Args:
+        jobs: Seconds, and the places that a job takes.
+        parallel: Places; a job that wants more takes all.
+    """
     free = [0.0] * parallel
-    for job in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + job)
+    for seconds, places in sorted(jobs, reverse=True):
+        taken = [heapq.heappop(free) for _ in range(min(places, parallel))]
+        for _ in taken:
+            heapq.heappush(free, taken[-1] + seconds)
     return max(free)
 
 

@@ -28,6 +28,7 @@ from optimetal.database.splits import SPLITS
 from optimetal.database.store import write_records
 from optimetal.database.validate import PUBLISHED_SPLITS, check_published, deviations
 from optimetal.files import whole_file
+from optimetal.hdf5 import new_hdf5
 from optimetal.optics.grid import NUM_ENERGIES
 
 logger = logging.getLogger(__name__)
@@ -57,12 +58,17 @@ def write_published(path: str | Path, records: Iterable[Record]) -> None:
     The file's attribute ``source``, which published files lack, says where the spectra come from.
 
     Raises:
-        ValueError: If a name occurs twice, or the records come from different sources.
+        ValueError: If a name occurs twice or cannot be that of a group, or the records come from different sources.
+        OSError: If the file cannot be written.
     """
-    with whole_file(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as file:
         for record in records:
             if file.attrs.setdefault("source", record.source) != record.source:
                 raise ValueError(f"Records of one file must come from one source: {record.mat_id}")
+            if "/" in record.mat_id or record.mat_id == ".":
+                raise ValueError(
+                    f"Expected a name without '/', other than '.', got {record.mat_id!r}."
+                )
             if record.mat_id in file:
                 raise ValueError(f"Expected each crystal once, got {record.mat_id} again.")
             _write_group(file.create_group(record.mat_id), record)

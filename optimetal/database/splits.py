@@ -1,8 +1,9 @@
 """Who is trained on and who is tested on: splits by composition and training subsets."""
 
+import hashlib
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,9 @@ from tqdm import tqdm
 
 from optimetal.database.lists import SPLITS, read_lists
 from optimetal.database.store import CrystalStore, write_records
+from optimetal.database.validate import PUBLISHED_SPLITS
 from optimetal.files import whole_file
+from optimetal.scaling.published_files import LISTS
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +82,29 @@ def split_by_lists(
     return members
 
 
+def published_differences(table: pd.DataFrame) -> list[str]:
+    """How splits differ from those of the published study, one line for each that does; none: they are the same.
+
+    Identifiers are compared by the SHA-256 of the published lists, which hold one per line, sorted.
+
+    Args:
+        table: With ``mat_id`` and ``split``.
+    """
+    differences = []
+    for split, published in PUBLISHED_SPLITS.items():
+        mat_ids = table.loc[table["split"] == split, "mat_id"]
+        if len(mat_ids) != published:
+            differences.append(f"{split} has {len(mat_ids)} crystals instead of {published}")
+        elif digest(mat_ids) != LISTS[f"{split}.txt"].sha256:
+            differences.append(f"{split} has other crystals")
+    return differences
+
+
+def digest(mat_ids: Iterable[str]) -> str:
+    """SHA-256 of a list of identifiers, one per line, sorted."""
+    return hashlib.sha256("".join(f"{mat_id}\n" for mat_id in sorted(mat_ids)).encode()).hexdigest()
+
+
 def subset(num_total: int, num_train: int) -> list[int]:
     """Positions of a training subset, in the published order (not ascending).
 
@@ -104,6 +130,7 @@ def split_records(
     ratios: tuple[float, float, float],
     seed: int,
     lists: str | Path | None = None,
+    published: bool = False,
 ) -> None:
     """Write the records of each split, sorted by mat_id, and a table that says where each went.
 
@@ -115,6 +142,8 @@ def split_records(
         seed: Seed of the shuffle.
         lists: Folder with lists of identifiers (:func:`optimetal.database.lists.read_lists`), which
             then decide instead.
+        published: Whether the records are those of the published database, or a part of them: a
+            split by composition is then compared with the published one, and the log says how it differs.
 
     Raises:
         ValueError: If a split would be empty, or a material is in none of the lists.
@@ -134,5 +163,21 @@ def split_records(
             compositions = [store.compositions[row] for row in rows]
             columns = {"mat_id": names[rows], "composition": compositions, "split": name}
             tables.append(pd.DataFrame(columns))
+            logger.info("%s: %d crystals", name, len(rows))
+    table = pd.concat(tables)
+    if published and lists is None:
+        _log_differences(table)
     with whole_file(table_file) as temporary:
-        pd.concat(tables).to_csv(temporary, index=False)
+        table.to_csv(temporary, index=False)
+
+
+def _log_differences(table: pd.DataFrame) -> None:
+    """Say whether a split by composition is the published one: one entry less shuffles all formulas anew."""
+    if differences := published_differences(table):
+        logger.warning(
+            "not the published splits: %s. Where entries are missing or the settings are others, formulas go to other "
+            "splits; `splits: {method: published}` keeps each crystal in its published one",
+            "; ".join(differences),
+        )
+    else:
+        logger.info("the published splits, crystal by crystal")

@@ -114,7 +114,12 @@ class CrystalStore:
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"Expected a file of crystal records at {path}, found none.")
-        self._file: Any = h5py.File(path, "r")
+        try:
+            self._file: Any = h5py.File(path, "r")
+        except OSError as error:
+            raise ValueError(
+                f"Expected an HDF5 file of crystal records at {path}: {error}"
+            ) from error
         found = self._file.attrs.get("format", "none")
         if found != FORMAT:
             self._file.close()

@@ -94,12 +94,17 @@ def load_members(files: Sequence[str | Path]) -> dict[str, CrystalNetwork]:
     """Networks of one ensemble, named by their seeds.
 
     Raises:
-        ValueError: If they differ in more than the seed.
+        ValueError: If they differ in more than the seed, or one diverged in training.
     """
     members = {}
     first: dict[str, Any] = {}
     for file in files:
         model, architecture, card = load_model(file)
+        if card.get("state") == "diverged":
+            raise ValueError(
+                f"Expected trained networks, but {file} diverged in training: lower the learning rate of this model "
+                "or leave it out of `evaluation.models`."
+            )
         same = {"architecture": architecture.model_dump(), "num_train": card["num_train"]}
         first = first or same
         if same != first:

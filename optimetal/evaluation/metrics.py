@@ -163,8 +163,8 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
         table: Per-material table of :func:`material_metrics`.
 
     Returns:
-        num_materials; mean, median and std (population) of each metric, where the signed Drude
-        differences enter as drude_mae (eV) and drude_mape (%); drude_r2 over all materials. A
+        num_materials; mean, median and std (population) of each metric, of the Drude frequency both signed, drude_diff
+        (eV) and drude_rel_diff, and absolute, drude_mae (eV) and drude_mape (%); drude_r2 over all materials. A
         metric undefined for some materials is averaged over the others, and a warning is logged.
 
     Raises:
@@ -173,7 +173,10 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
     if table.empty:
         raise ValueError("the table of metrics has no row: evaluate at least one material")
     values = table[["loss", "loss_eps", "loss_drude", *SPECTRAL_METRICS, "delta_e"]].assign(
-        drude_mae=table["drude_diff"].abs(), drude_mape=100 * table["drude_rel_diff"].abs()
+        drude_diff=table["drude_diff"],
+        drude_rel_diff=table["drude_rel_diff"],
+        drude_mae=table["drude_diff"].abs(),
+        drude_mape=100 * table["drude_rel_diff"].abs(),
     )
     undefined = {str(name): int(column.isna().sum()) for name, column in values.items()}
     if any(undefined.values()):

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from optimetal.plots.labels import label, model_looks, sequence_colors
+from optimetal.plots.legends import wrapped
 from optimetal.plots.style import add_source_note, figure_size
 from optimetal.scaling.ablation import Parts, improvements, start_of, type_label
 
@@ -19,8 +20,13 @@ _COLORS: Final = ("#000000", "#E69F00", "#0072B2", "#009E73")
 _MARKERS: Final = ("o", "s", "^", "D")
 # Distance of two families at equal N, as a share of the range of N.
 _DODGE: Final = 0.015
+# Height of a row of bars, as a share of the width of the figure.
+_ROW: Final = 0.075
 # Thickness of the bars, as a share of the distance of two rows.
 _BAR: Final = 0.4
+# Width in inch of the name of a row, and of the title of a legend beside the axes.
+_NAME: Final = 1.7
+_TITLE: Final = 1.4
 _FAMILIES: Final = {
     "type": type_label,
     "hidden_multiplier": "multiplier {}".format,
@@ -54,10 +60,12 @@ def loss_of_settings(
     """
     if start is not None:
         loss, std = start["val_loss"], start["val_loss_std"]
-        ax.axhspan(loss - std, loss + std, color="0.88", lw=0, zorder=0)
+        if np.isfinite(std):  # not of a single seed
+            ax.axhspan(loss - std, loss + std, color="0.88", lw=0, zorder=0)
         ax.axhline(loss, color="0.45", lw=0.8, zorder=1, label="start")
-    values = sorted(settings[family].unique())
-    colors = sequence_colors(len(values)) if family == "num_best" else _COLORS
+    values = sorted(settings[family].dropna().unique())
+    ordered = family == "num_best" or len(values) > len(_COLORS)
+    colors = sequence_colors(len(values)) if ordered else _COLORS
     num_params = settings["num_params"] / 1e6
     shared = bool((settings.groupby("num_params")[family].nunique() > 1).any())
     dodge = _DODGE * float(np.ptp(num_params.to_numpy())) if shared else 0.0
@@ -78,7 +86,9 @@ def loss_of_settings(
     ax.set(xlabel="Parameters $N$ (millions)", ylabel=label("val_loss"))
     ax.margins(x=0.08)
     ax.locator_params(axis="x", nbins=5)
-    ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), alignment="left")
+    ax.legend(
+        title=wrapped(title, _TITLE), loc="upper left", bbox_to_anchor=(1.0, 1.0), alignment="left"
+    )
     add_source_note(ax, source_note)
     return ax
 
@@ -99,7 +109,7 @@ def search_figures(
     for kind, title in titles.items():
         settings = ablation.loc[ablation["kind"] == kind]
         families = {"": "num_best" if kind == parts.combinations else "type"}
-        if len(set(settings["hidden_multiplier"].dropna())) > 1:
+        if kind in parts.by_multiplier:
             families["_multiplier"] = "hidden_multiplier"
         for suffix, family in families.items():
             fig, ax = plt.subplots(figsize=figure_size(1, 0.7))
@@ -109,8 +119,9 @@ def search_figures(
             )
             yield f"{kind}{suffix}", fig
             plt.close(fig)
-    fig, ax = plt.subplots(figsize=figure_size(1, 0.8))
-    improvement_bars(improvements(ablation, parts), ax, source_note=source_note)
+    decreases = improvements(ablation, parts)
+    fig, ax = plt.subplots(figsize=figure_size(1, max(0.8, 0.2 + _ROW * len(decreases))))
+    improvement_bars(decreases, ax, source_note=source_note)
     yield "improvements", fig
     plt.close(fig)
 
@@ -120,6 +131,8 @@ def improvement_bars(
 ) -> Axes:
     """How much each part of the search lowered the loss, in percent of where it started.
 
+    Bars of the error need several seeds; a search that left out its start is named and has no bar.
+
     Args:
         improvements: Table of ``optimetal.scaling.ablation.improvements``.
         ax: Axes to draw on.
@@ -127,7 +140,7 @@ def improvement_bars(
     """
     rows = np.arange(len(improvements))
     ours, published = improvements["improvement"], improvements["published_improvement"]
-    differs = ~np.isclose(ours, published)
+    differs = ~np.isclose(ours, published, equal_nan=True)
     shift = np.where(differs, _BAR / 2, 0)
     ax.barh(
         rows - shift,
@@ -147,15 +160,18 @@ def improvement_bars(
             label="start as published",
         )
         ax.legend(loc="lower center", bbox_to_anchor=(0.2, 1.04))
-    for row in rows[ours == 0]:
-        ax.annotate(
-            "start is best", (0, row), (3, 0), textcoords="offset points", va="center", fontsize=5.5
-        )
-    ax.set_yticks(rows, improvements["comparison"].tolist())
+    remarks = {"start is best": ours == 0, "start not tried": ours.isna()}
+    for remark, where in remarks.items():
+        for row in rows[where]:
+            ax.annotate(
+                remark, (0, row), (3, 0), textcoords="offset points", va="center", fontsize=5.5
+            )
+    ax.set_yticks(rows, [wrapped(name, _NAME) for name in improvements["comparison"]])
     ax.tick_params(axis="y", which="both", length=0)
     ax.invert_yaxis()
-    longest = float(np.max(ours.to_numpy() + improvements["improvement_error"].to_numpy()))
-    ax.set_xlim(min(0.0, *ours), 1.15 * longest or 1.0)  # the start may be the best of all
+    ends = (ours + improvements["improvement_error"].fillna(0)).dropna()
+    # the start may be the best of all
+    ax.set_xlim(min([0.0, *ours.dropna()]), 1.15 * max(ends, default=0.0) or 1.0)
     ax.set_xlabel("Decrease of the validation loss (%)")
     add_source_note(ax, source_note)
     return ax

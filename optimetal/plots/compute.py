@@ -77,16 +77,12 @@ def loss_over_cost(
 def _curves(frontiers: pd.DataFrame, ax: Axes, *, x: str, y: str) -> None:
     looks = model_looks(frontiers["model"])
     lines = dict(zip(frontiers["law"].unique(), _LINES, strict=False))
-    failed = []
     for model, law in frontiers[["model", "law"]].drop_duplicates().to_numpy().tolist():
         curve = frontiers.loc[(frontiers["model"] == model) & (frontiers["law"] == law)]
         name = f"{curve['label'].iloc[0]}, {get_law(law).label}"
-        if np.isnan(curve["num_params"]).all():
-            failed.append(name)
-            continue
         color = looks[model].color
+        if np.isnan(curve["num_params"]).all():
+            ax.plot([], [], lines[law], color=color, alpha=0.4, label=f"{name} (not converged)")
+            continue
         ax.plot(curve[x], curve[y], lines[law], color=color, label=name)
         ax.fill_between(curve[x], curve[f"{y}_low"], curve[f"{y}_high"], color=color, alpha=0.2)
-    if failed:
-        text = "\n".join(["law not converged:", *failed])
-        ax.text(0.04, 0.05, text, transform=ax.transAxes, va="bottom", fontsize=5.5)

@@ -19,6 +19,7 @@ from optimetal.plots.labels import (
     model_looks,
     sequence_colors,
 )
+from optimetal.plots.legends import wrapped
 from optimetal.plots.spectra import draw_parts, draw_swatches, legend_handles
 from optimetal.plots.style import add_source_note
 
@@ -26,6 +27,9 @@ Arrays = Mapping[str, NDArray]
 
 _TAIL = 0.02
 """Share of materials that the limits of a long-tailed metric may leave out."""
+
+_MOST_LEVEL = 4
+"""Violins with level names."""
 
 _SIGNED = {"drude_diff", "drude_rel_diff"}
 _QUARTILES = ("best quarter", "second quarter", "third quarter", "worst quarter")
@@ -105,8 +109,10 @@ def draw_violins(
     looks = model_looks(columns)
     for place, (model, values) in enumerate(columns.items()):
         _draw_violin(ax, place, values, (low, high), looks[model].color)
-    ax.set_xticks(range(len(columns)), [_two_lines(looks[model].label) for model in columns])
-    ax.tick_params(axis="x", length=0)
+    is_level = len(columns) <= _MOST_LEVEL
+    named = _two_lines if is_level else _long_lines
+    ax.set_xticks(range(len(columns)), [named(looks[model].label) for model in columns])
+    ax.tick_params(axis="x", length=0, rotation=0 if is_level else 90)
     ax.set_xlim(-0.6, len(columns) - 0.4)
     ax.set_ylim(low, high)
     ax.set_ylabel(label(metric))
@@ -353,7 +359,11 @@ def _stated(name: str, value: float) -> str:
 
 
 def _two_lines(text: str) -> str:
-    return text.replace(" (", "\n(")
+    return "\n".join(wrapped(line, 0.8) for line in text.replace(" (", "\n(").split("\n"))
+
+
+def _long_lines(text: str) -> str:
+    return wrapped(text, 1.1)
 
 
 def _values(table: pd.DataFrame, column: str) -> NDArray[np.float64]:

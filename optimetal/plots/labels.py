@@ -137,7 +137,8 @@ def model_looks(keys: Iterable[str]) -> dict[str, ModelLook]:
         key: ModelLook(
             key,
             _OTHER_COLORS[rank % len(_OTHER_COLORS)],
-            _OTHER_MARKERS[rank % len(_OTHER_MARKERS)],
+            # the next marker in the next round of the colours, so that no two models look equal
+            _OTHER_MARKERS[(rank + rank // len(_OTHER_COLORS)) % len(_OTHER_MARKERS)],
         )
         for rank, key in enumerate(sorted(set(unique) - set(MODELS)))
     }

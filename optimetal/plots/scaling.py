@@ -1,18 +1,22 @@
 """Figures of the scaling studies: loss over data, parameters and learning rate, with laws."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Literal
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from optimetal.plots.labels import label, model_looks, sequence_colors
-from optimetal.plots.style import add_source_note
+from optimetal.plots.legends import place_legends, without_shared_start
+from optimetal.plots.style import add_source_note, figure_size, panels
 from optimetal.scaling.fits import VARIABLES, Fit, read_fit
 from optimetal.scaling.laws import get_law
 from optimetal.scaling.learning_rate import best_learning_rates, mean_over_seeds
@@ -20,6 +24,9 @@ from optimetal.scaling.selection import select
 from optimetal.scaling.tables import format_uncertain
 
 _SYMBOL: Final = {"num_train": "D", "num_params": "N"}
+_NOT_CONVERGED: Final = "open: law not converged"
+# Height of a figure for each bar, as a share of its width.
+_BAR: Final = 0.03
 # Lines run this factor beyond the first and the last point.
 _MARGIN: Final = 1.25
 # Where ticks may stand in a decade, from few to many.
@@ -37,8 +44,8 @@ def loss_scaling(
 ) -> Axes:
     """Loss over data or parameters, with one fitted law per model.
 
-    Bars are the standard deviation over the seeds; a vertical tick on a line marks its break.
-    Models for which the law did not converge keep their points and are named in the legend.
+    Bars are the standard deviation over the seeds; a vertical tick on a line marks its break. Where the law did not
+    converge, the symbols are open. What all names begin with is the title of the legend.
 
     Args:
         measured: Points of ``optimetal.scaling.fits.points``.
@@ -50,22 +57,26 @@ def loss_scaling(
     """
     x = _axis_of(fits)
     chosen = fits.loc[fits["law"] == law].set_index("model", drop=False)
+    failed = set(chosen.loc[~chosen["converged"], "model"])
+    title, names = _names(measured)
     for model, look in model_looks(measured["model"]).items():
         of_model = measured.loc[measured["model"] == model].sort_values(x)
-        fit = read_fit(chosen.loc[model]) if model in chosen.index else None
         _errorbar(
             ax,
             of_model[x],
             of_model,
             color=look.color,
             marker=look.marker,
-            label=_legend_label(of_model["label"].iloc[0], fit),
+            label=names[model],
+            is_open=model in failed,
         )
-        if fit is not None and fit.converged:
-            _draw_law(ax, of_model[x], fit, look.color)
+        if model in chosen.index and model not in failed:
+            _draw_law(ax, of_model[x], read_fit(chosen.loc[model]), look.color)
     finish_log(ax, label(x), label("val_loss"), source_note)
     if legend:
-        ax.legend()
+        if failed:
+            ax.add_line(_symbol("0.35", "o", _NOT_CONVERGED, is_open=True))
+        ax.legend(title=title, alignment="left")
     return ax
 
 
@@ -76,7 +87,7 @@ def trial_laws(
     *,
     source_note: str | None = None,
 ) -> list[Axes]:
-    """One panel per fitted law, see :func:`loss_scaling`; the first panel holds the legend.
+    """One panel per fitted law, see :func:`loss_scaling`; the first panel holds the legend of all.
 
     Args:
         measured: Points of ``optimetal.scaling.fits.points``.
@@ -84,18 +95,22 @@ def trial_laws(
         axes: As many axes as there are laws in the table.
         source_note: Where the data come from, above the last panel.
     """
-    laws, panels = list(fits["law"].unique()), list(axes)
-    for panel, (ax, law) in enumerate(zip(panels, laws, strict=True)):
+    laws, axes = list(fits["law"].unique()), list(axes)
+    for panel, (ax, law) in enumerate(zip(axes, laws, strict=True)):
         loss_scaling(measured, fits, ax, law=law, legend=False)
         ax.set_title(get_law(law).label, loc="left")
-        if panel == 0:
-            bars = [container[0] for container in ax.containers]
-            ax.legend(bars, list(measured["label"].unique()))
-        _name_not_converged(ax, fits.loc[fits["law"] == law])
         if ax.get_subplotspec() is not None:
-            _label_outer(ax, is_last_below=panel + _columns(ax) >= len(panels))
-    add_source_note(panels[-1], source_note)
-    return panels
+            _label_outer(ax, is_last_below=panel + _columns(ax) >= len(axes))
+    title, names = _names(measured)
+    symbols = [
+        _symbol(look.color, look.marker, names[model])
+        for model, look in model_looks(measured["model"]).items()
+    ]
+    if not all(fits["converged"]):
+        symbols.append(_symbol("0.35", "o", _NOT_CONVERGED, is_open=True))
+    axes[0].legend(handles=symbols, title=title, alignment="left")
+    add_source_note(axes[-1], source_note)
+    return axes
 
 
 def aicc_bars(fits: pd.DataFrame, ax: Axes, *, source_note: str | None = None) -> Axes:
@@ -109,11 +124,11 @@ def aicc_bars(fits: pd.DataFrame, ax: Axes, *, source_note: str | None = None) -
     laws, looks = list(fits["law"].unique()), model_looks(fits["model"])
     compared = select(fits).pivot(index="law", columns="model", values="delta_aicc").loc[laws]
     height = 0.8 / len(looks)
+    title, names = _names(fits)
     for rank, (model, look) in enumerate(looks.items()):
         delta = compared[model].to_numpy()
         rows = np.arange(len(laws)) + (rank - (len(looks) - 1) / 2) * height
-        name = fits.loc[fits["model"] == model, "label"].iloc[0]
-        ax.barh(rows, np.nan_to_num(delta), height, color=look.color, label=name)
+        ax.barh(rows, np.nan_to_num(delta), height, color=look.color, label=names[model])
         for row, value in zip(rows, delta, strict=True):
             if not value > 0:
                 note = "best" if value == 0 else "no AICc"
@@ -124,9 +139,36 @@ def aicc_bars(fits: pd.DataFrame, ax: Axes, *, source_note: str | None = None) -
     widest = np.nanmax(compared.to_numpy(), initial=2.0)
     ax.set_xlim(0, 1.08 * widest)
     ax.set_xlabel(rf"{label('aicc')} $-$ {label('aicc')} of the best law")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.04), ncols=2)
+    ax.legend(title=title, alignment="left")
     add_source_note(ax, source_note)
     return ax
+
+
+def curve_figures(
+    measured: pd.DataFrame, fits: pd.DataFrame, *, law: str, source_note: str | None = None
+) -> Iterator[tuple[str, Figure]]:
+    """The figures of a study along one axis, one after the other, with their names.
+
+    They are ``scaling`` (:func:`loss_scaling`), ``laws`` (:func:`trial_laws`) and ``aicc`` (:func:`aicc_bars`).
+
+    Args:
+        measured: Points of ``optimetal.scaling.fits.points``.
+        fits: Table of ``fit_runs`` over one axis.
+        law: Of the first figure.
+        source_note: Where the data come from.
+    """
+    fig, ax = plt.subplots(figsize=figure_size(1, 0.8))
+    loss_scaling(measured, fits, ax, law=law, source_note=source_note)
+    yield "scaling", _finished(fig)
+
+    num_laws = len(set(fits["law"]))
+    fig, axes = panels(num_laws, columns=2 if num_laws > 1 else 1, share_axes=True)
+    trial_laws(measured, fits, axes, source_note=source_note)
+    yield "laws", _finished(fig)
+
+    fig, ax = plt.subplots(figsize=figure_size(1, max(0.8, 0.2 + _BAR * len(fits))))
+    aicc_bars(fits, ax, source_note=source_note)
+    yield "aicc", _finished(fig)
 
 
 def grid_lines(
@@ -347,13 +389,15 @@ def _errorbar(
     marker: str,
     label: str,
     linestyle: str = "none",
+    is_open: bool = False,
 ) -> None:
     bars = ax.errorbar(
         x,
         loss["val_loss"],
-        loss["val_loss_std"],
+        loss["val_loss_std"].replace(0.0, np.nan),  # a single seed tells of no spread
         color=color,
         marker=marker,
+        mfc="white" if is_open else color,
         linestyle=linestyle,
         elinewidth=0.7,
         capthick=0.7,
@@ -370,8 +414,22 @@ def _draw_law(ax: Axes, x: ArrayLike, fit: Fit, color: str) -> None:
             ax.plot(value, fit.predict(value), marker="|", ms=10, mew=1.0, color=color)
 
 
-def _legend_label(name: str, fit: Fit | None) -> str:
-    return name if fit is None or fit.converged else f"{name}, law not converged"
+def _names(table: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """What the labels of all models begin with, and what is left of each: model -> name."""
+    labels = table.drop_duplicates("model").set_index("model")["label"]
+    title, names = without_shared_start(labels)
+    return title, dict(zip(labels.index, names, strict=True))
+
+
+def _symbol(color: str, marker: str, name: str, *, is_open: bool = False) -> Line2D:
+    face = "white" if is_open else color
+    return Line2D([], [], color=color, marker=marker, mfc=face, linestyle="none", label=name)
+
+
+def _finished(fig: Figure) -> Figure:
+    place_legends(fig)
+    plt.close(fig)  # pyplot would keep it
+    return fig
 
 
 def _beside(ax: Axes, text: str, row: float, color: str) -> None:

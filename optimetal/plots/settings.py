@@ -1,18 +1,28 @@
 """Loss over any setting that a study varied."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from optimetal.plots.labels import label, model_looks, sequence_colors
-from optimetal.plots.style import add_source_note
+from optimetal.plots.legends import place_legends, wrapped
+from optimetal.plots.style import add_source_note, panels
 from optimetal.scaling.fits import Fit
-from optimetal.scaling.settings import SIZES, combination_label, format_value, setting_name
+from optimetal.scaling.settings import (
+    SIZES,
+    combination_label,
+    format_value,
+    in_few_words,
+    setting_name,
+)
 
 _QUANTITIES: Final = {
     "learning_rate": "lr",
@@ -22,6 +32,10 @@ _QUANTITIES: Final = {
 """Settings that are labelled as quantities of other figures."""
 _MOST_NAMED: Final = 12
 """Lines that a legend names; of more, their colours tell the order alone."""
+_SPREAD: Final = 0.7
+"""Share of a row that its points may take."""
+_ROW_NAME: Final = 1.5
+"""Width in inch of the name of a row."""
 _THIN: Final[dict[str, Any]] = {"elinewidth": 0.7, "capthick": 0.7}
 
 
@@ -68,9 +82,40 @@ def loss_over_setting(
     return ax
 
 
+def setting_figure(
+    table: pd.DataFrame,
+    varied: Sequence[str],
+    *,
+    laws: Mapping[str, Fit] | None = None,
+    source_note: str | None = None,
+) -> Figure:
+    """A panel per varied setting, see :func:`loss_over_setting`; sections have as few words as tell them apart.
+
+    Args:
+        table: Of ``optimetal.scaling.settings.settings_table``.
+        varied: The varied settings.
+        laws: Model -> its law L(N) of the parameter scaling.
+        source_note: Where the data come from.
+    """
+    table = in_few_words(table, varied)
+    aspect = max(height(table, path) for path in varied)
+    fig, axes = panels(len(varied), columns=2 if len(varied) > 1 else 1, aspect=aspect)
+    for ax, path in zip(axes, varied, strict=True):
+        others = [other for other in varied if other != path]
+        loss_over_setting(table, ax, path=path, others=others, laws=laws)
+    add_source_note(fig, source_note)
+    place_legends(fig)
+    plt.close(fig)  # pyplot would keep it
+    return fig
+
+
 def height(table: pd.DataFrame, path: str) -> float:
-    """Height of a panel of a setting as a share of its width: categories need a row each."""
-    return 0.72 if is_numeric(table[path]) else max(0.72, 0.2 + 0.045 * len(set(table[path])))
+    """Height of a panel of a setting as a share of its width: a row of text or of two points each for categories."""
+    if is_numeric(table[path]):
+        return 0.72
+    points = Counter(map(_row_name, table[path]))
+    rows = [max(1 + name.count("\n"), number / 2) for name, number in points.items()]
+    return max(0.72, 0.2 + 0.045 * sum(rows))
 
 
 def is_numeric(values: Any) -> bool:
@@ -82,15 +127,16 @@ def is_numeric(values: Any) -> bool:
 def _by_category(
     table: pd.DataFrame, ax: Axes, path: str, others: Sequence[str], source_note: str | None
 ) -> Axes:
-    """A row per value, the best on top."""
-    named = table.assign(name=[format_value(value) for value in table[path]])
+    """A row per value, the best on top; points of different lines stand a little below each other."""
+    named = table.assign(name=table[path].map(_row_name))
     best = named.sort_values("val_loss").drop_duplicates("name")
     rows = {name: row for row, name in enumerate(best["name"])}
     named = named.assign(row=[rows[name] for name in named["name"]])
-    for name, look, line in _lines(named, others):
+    lines = list(_lines(named, others))
+    for rank, (name, look, line) in enumerate(lines):
         bars = ax.errorbar(
             line["val_loss"],
-            line["row"],
+            line["row"] + _SPREAD * ((rank + 0.5) / len(lines) - 0.5),
             xerr=line["val_loss_std"],
             **look,
             **_THIN,
@@ -103,6 +149,10 @@ def _by_category(
     ax.set(xlabel=label("val_loss"), ylabel=_axis_label(path))
     _finish(ax, source_note)
     return ax
+
+
+def _row_name(value: object) -> str:
+    return wrapped(format_value(value), _ROW_NAME)
 
 
 def _lines(
@@ -120,7 +170,8 @@ def _lines(
     for rank, (key, line) in enumerate(groups):
         look = looks[key[0]]
         color = look.color if len(groups) == len(looks) else sequence[rank]
-        words = [line["label"].iloc[0], combination_label(line.iloc[0], varying)]
+        model = line["label"].iloc[0] if len(looks) > 1 or not varying else ""
+        words = [model, combination_label(line.iloc[0], varying)]
         yield ", ".join(filter(None, words)), {"color": color, "marker": look.marker}, line
 
 
@@ -135,7 +186,7 @@ def _scale(ax: Axes, x: NDArray[np.float64]) -> None:
 
 def _finish(ax: Axes, source_note: str | None) -> None:
     if 1 < len(ax.get_legend_handles_labels()[0]) <= _MOST_NAMED:
-        ax.legend()
+        ax.legend(alignment="left")
     add_source_note(ax, source_note)
 
 

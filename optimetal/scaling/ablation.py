@@ -5,6 +5,7 @@ losses, so this is a table of its own, one row per setting.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from optimetal.config.run import Run
-from optimetal.config.variation import Choice, as_choice, key_of
+from optimetal.config.variation import Choice, as_choice, hidden_multiplier, key_of
 from optimetal.scaling.fits import in_study
 from optimetal.scaling.published import SEEDS, SOURCE, read_json
+
+logger = logging.getLogger(__name__)
 
 Section = Mapping[str, Any]
 
@@ -99,6 +102,8 @@ class Parts:
     """Combinations of their best settings."""
     three_body: Mapping[str, str] = field(default_factory=dict)
     """Kinds of layers of the three-body network, which began with an architecture of its own."""
+    by_multiplier: Sequence[str] = ()
+    """Kinds of layers of several hidden multipliers, each with a second figure that tells these apart."""
     published_first: tuple[str, ...] = ()
     """Kinds whose starts the published study averaged, where it did not take each once."""
 
@@ -112,7 +117,8 @@ PUBLISHED_PARTS: Final = Parts(
     {kind: LAYER_KINDS[kind].label for kind in _FIRST},
     INTERACTION,
     {"message_passing_3b": LAYER_KINDS["message_passing_3b"].label},
-    ("node_embedding", "message_passing", "pooling", "pooling"),
+    by_multiplier=("message_passing", "message_passing_3b"),
+    published_first=("node_embedding", "message_passing", "pooling", "pooling"),
 )
 """The published search."""
 
@@ -162,7 +168,8 @@ def improvements(ablation: pd.DataFrame, parts: Parts = PUBLISHED_PARTS) -> pd.D
 
     The first architecture was trained in every kind, with the learning rate and weight decay found in each; where
     all of it is meant, its loss is the mean of these. The published study took pooling twice and edge embedding not
-    at all; ``published_improvement`` repeats that. A kind whose search left out its start is not compared.
+    at all; ``published_improvement`` repeats that. Of a kind whose search left out its start, the best alone is known:
+    the rest is missing, and a warning is logged.
 
     Args:
         ablation: Table of :func:`read_published_ablation` or :func:`ablation_of_runs`.
@@ -171,15 +178,19 @@ def improvements(ablation: pd.DataFrame, parts: Parts = PUBLISHED_PARTS) -> pd.D
     Returns:
         One row per comparison: ``comparison``, ``start_loss``, ``start_loss_std``, ``best_loss``,
         ``best_loss_std``, ``best`` (its setting), ``improvement`` and ``improvement_error`` (from
-        the two standard deviations), ``published_improvement``, in percent of the loss at the start.
+        the two standard deviations; missing for a single seed), ``published_improvement``, in percent of the loss at
+        the start.
     """
     starts = ablation.loc[ablation["is_start"]].set_index("kind")
     at_best = ablation.loc[ablation.groupby("kind")["val_loss"].idxmin()].set_index("kind")
     best: dict[Any, dict[str, Any]] = at_best.to_dict("index")
+    for kind in set(parts.labels) - set(starts.index):
+        logger.warning(
+            "%s: the search left out the setting where it started, so it has no improvement", kind
+        )
     rows = [
-        _compare(label, _mean(starts, [kind]), best[kind])
+        _compare(label, _mean(starts.reindex(parts.labels), [kind]), best[kind])
         for kind, label in parts.labels.items()
-        if kind in starts.index
     ]
     first_kinds = [kind for kind in parts.layers if kind in starts.index]
     if first_kinds and parts.combinations:
@@ -260,19 +271,18 @@ def _setting_row(
     start: Choice | None,
 ) -> dict[str, Any]:
     sections = [value for value in choice.values() if isinstance(value, Mapping)]
-    multipliers = [s["hidden_multiplier"] for s in sections if "hidden_multiplier" in s]
     run = trained[runs["run"].iloc[0]]
     return {
         "kind": study,
         "choice": choice,
         "type": sections[-1]["type"] if sections else "number",
         "setting": "; ".join(_in_words(path, value) for path, value in choice.items()),
-        "hidden_multiplier": multipliers[0] if multipliers else None,
+        "hidden_multiplier": hidden_multiplier(choice),
         "num_params": runs["num_params"].iloc[0],
         "lr": run.training.learning_rate,
         "weight_decay": run.training.weight_decay,
         "val_loss": runs["val_loss"].mean(),
-        "val_loss_std": runs["val_loss"].std(ddof=1) if len(runs) > 1 else 0.0,
+        "val_loss_std": runs["val_loss"].std(ddof=1),  # missing for a single seed
         "num_seeds": len(runs),
         "is_start": choice == start,
         "source": runs["source"].iloc[0],

@@ -37,6 +37,7 @@ _LARGEST: Final = 1e50
 _BISECTIONS: Final = 64
 FURTHEST: Final = 10.0
 """For a cost, no network is named whose size lies further outside the measured ones than by this factor."""
+_SHARES: Final = (2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6)
 
 
 class Estimate(NamedTuple):
@@ -438,6 +439,11 @@ def fit_costs(runs: pd.DataFrame) -> dict[str, CostModel]:
     if all(cost.device for cost in costs.values()):
         return costs
     return {model: replace(CostModel(), remark=cost.remark) for model, cost in costs.items()}
+
+
+def losses_around(lowest: float) -> list[float]:
+    """Losses from twice the lowest measured one down to 0.6 times that, to two digits."""
+    return [float(f"{share * lowest:.2g}") for share in _SHARES]
 
 
 def decades(costs: ArrayLike) -> list[float]:

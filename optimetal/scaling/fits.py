@@ -7,7 +7,7 @@ took scipy's defaults from one starting point, which ``published=True`` repeats.
 
 import logging
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -126,7 +126,7 @@ def points(runs: pd.DataFrame, x: Axis) -> pd.DataFrame:
     ).reset_index()
 
 
-def in_study(runs: pd.DataFrame, study: str, states: Collection[str] = ("done",)) -> pd.DataFrame:
+def in_study(runs: pd.DataFrame, study: str, states: Sequence[str] = ("done",)) -> pd.DataFrame:
     """The finished runs that belong to a study, such as "data_scaling".
 
     Args:

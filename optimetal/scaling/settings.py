@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from optimetal.config.run import Run
@@ -44,7 +45,8 @@ def settings_table(runs: pd.DataFrame, varied: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         One row per model, size and combination: ``model``, ``label``, ``num_train``, ``width``, the settings,
-        ``num_params``, ``lr``, ``val_loss`` (mean over the seeds), ``val_loss_std`` (ddof 0) and ``num_seeds``.
+        ``num_params``, ``lr``, ``val_loss`` (mean over the seeds), ``val_loss_std`` (ddof 0; missing for a single seed)
+        and ``num_seeds``.
     """
     keys = ["model", "label", *SIZES, *varied]
     grouped = runs.groupby(keys, sort=True, dropna=False, observed=True)
@@ -52,7 +54,7 @@ def settings_table(runs: pd.DataFrame, varied: Sequence[str]) -> pd.DataFrame:
         num_params=("num_params", "first"),
         lr=("lr", "first"),
         val_loss=("val_loss", "mean"),
-        val_loss_std=("val_loss", lambda loss: loss.std(ddof=0)),
+        val_loss_std=("val_loss", lambda loss: loss.std(ddof=0) if len(loss) > 1 else np.nan),
         num_seeds=("seed", "size"),
     ).reset_index()
 
@@ -62,13 +64,22 @@ def by_settings(runs: pd.DataFrame, varied: Sequence[str]) -> pd.DataFrame:
 
     Args:
         runs: Table of the training runs of one study, with a column for each setting.
-        varied: Settings that tell models apart; those that do not vary are left out of their names.
+        varied: Settings that tell models apart; what does not vary is left out of their names.
     """
     varying = [path for path in varied if len(set(runs[path].map(format_value))) > 1]
     if not varying:
         return runs
-    words = runs[varying].apply(lambda row: combination_label(row, varying), axis=1)
+    named = in_few_words(runs, varying)[varying]
+    words = named.apply(lambda row: combination_label(row, varying), axis=1)
     return runs.assign(model=runs["model"] + ": " + words, label=runs["label"] + ", " + words)
+
+
+def in_few_words(table: pd.DataFrame, varied: Iterable[str]) -> pd.DataFrame:
+    """The table with sections in as few words as tell them apart: their type, and what differs within a type.
+
+    Of "constant" and "cosine, period none, minimum 0", "constant" and "cosine" remain.
+    """
+    return table.assign(**{path: _told_apart(pd.Series(table[path])) for path in varied})
 
 
 def combination_label(row: pd.Series, columns: Iterable[str]) -> str:
@@ -90,6 +101,20 @@ def format_value(value: object) -> str:
     if value is None or value != value:  # only NaN differs from itself
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _told_apart(column: pd.Series) -> pd.Series:
+    sections = {value: value.split(", ") for value in column.unique() if isinstance(value, str)}
+    common: dict[str, set[str]] = {}
+    for kind, *entries in sections.values():
+        common[kind] = common.get(kind, set(entries)) & set(entries)
+    short = {
+        value: ", ".join(
+            [kind, *(entry for entry in entries if entry not in common[kind])]
+        ).replace("_", " ")
+        for value, (kind, *entries) in sections.items()
+    }
+    return column.map(lambda value: short.get(value, value)) if short else column
 
 
 def _of_one_kind(column: pd.Series) -> pd.Series:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from typing import IO, Any, Final
 import optuna
 import pandas as pd
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import Trial, TrialState
 
 from optimetal.config.run import Run
@@ -29,14 +30,17 @@ from optimetal.files import locked, write_text
 from optimetal.graphs.packed import load
 from optimetal.tables import to_csv
 from optimetal.training.checkpoints import remove_checkpoints
-from optimetal.training.faults import TrainingError
+from optimetal.training.errors import Diverged
 from optimetal.training.folder import RunFolder
 from optimetal.training.loop import Trainer
 from optimetal.training.status import running
 
 log = logging.getLogger(__name__)
 
-TRIAL_COLUMNS: Final = ("number", "state", "learning_rate", "weight_decay", "val_loss", "epochs")
+COST: Final = ("epochs", "seconds", "gpu_hours")
+"""What a trial took, as in the outcome of a training; nothing where its choice had been tried before."""
+
+TRIAL_COLUMNS: Final = ("number", "state", "learning_rate", "weight_decay", "val_loss", *COST)
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,9 @@ class Search:
         self.folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         quarter = max(1, self.settings.epochs // 4)
+        journal = self.folder / "journal.log"
         return optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(self.folder / "journal.log"))),
+            storage=JournalStorage(JournalFileBackend(str(journal), JournalLock(journal))),
             pruner=optuna.pruners.MedianPruner(
                 self.settings.random_trials, n_warmup_steps=quarter, interval_steps=quarter
             ),
@@ -77,6 +82,34 @@ class Search:
     def trial_folder(self, number: int) -> RunFolder:
         """Folder of a trial."""
         return RunFolder(self.folder / "trials" / self.fingerprint / f"{number:03d}")
+
+
+class JournalLock(JournalFileSymlinkLock):
+    """Of a journal; whoever has it finds whole lines."""
+
+    def __init__(self, journal: Path) -> None:
+        """Of this journal."""
+        # Optuna takes the lock from a process that was killed when it is old; it is a link, so it must lead somewhere
+        super().__init__(str(journal.absolute()))
+        self.journal = journal
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        held = super().acquire()
+        drop_half_line(self.journal)
+        return held
+
+
+def drop_half_line(journal: Path) -> None:
+    """Remove a last line that was not written to its end, for want of power or of room on the disk.
+
+    Whatever was appended to it would be unreadable, too.
+    """
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        log.warning("%s ends in half a line, which is removed: what it told is done again", journal)
+        os.truncate(journal, whole)
 
 
 def work(search: Search, train_graphs: str | Path, val_graphs: str | Path) -> None:
@@ -124,6 +157,7 @@ def evaluate(
     """
     for earlier in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         if earlier.params == trial.params:
+            note_cost(trial, 0, 0.0, 0.0)
             return earlier.value, TrialState.COMPLETE
     training = search.run.training.model_copy(update=trial.params)
     run = search.run.model_copy(update={"training": training})
@@ -141,11 +175,25 @@ def evaluate(
             value = min(row["val_loss"] for row in trainer.fit(files, status).history)
         except optuna.TrialPruned:
             state = TrialState.PRUNED
-        except TrainingError:
+        except Diverged:
             log.warning("trial %d does not stay finite", trial.number)
             value = math.inf
+    note_cost(trial, *cost(trainer))
     remove_checkpoints(files.checkpoint)
     return value, state
+
+
+def cost(trainer: Trainer) -> tuple[int, float, float]:
+    """Epochs, seconds and GPU-hours of a trial, however it ended."""
+    history = trainer.progress.history
+    seconds = sum(row["seconds"] for row in history)
+    return len(history), seconds, seconds / 3600 if trainer.device.type == "cuda" else 0.0
+
+
+def note_cost(trial: Trial, *spent: float) -> None:
+    """Keep in the journal what a trial took."""
+    for name, value in zip(COST, spent, strict=True):
+        trial.set_user_attr(name, value)
 
 
 class TrialTrainer(Trainer):
@@ -187,18 +235,20 @@ def write_result(search: Search) -> None:
         LEARNING_RATE: best.params["learning_rate"],
         WEIGHT_DECAY: best.params["weight_decay"],
     }
-    write_text(search.folder / "trials.csv", to_csv(trials_table(study, search)))
+    write_text(search.folder / "trials.csv", to_csv(trials_table(study)))
     write_text(search.folder / "best.json", json.dumps(found, indent=2))
 
 
-def trials_table(study: optuna.Study, search: Search) -> pd.DataFrame:
+def trials_table(study: optuna.Study) -> pd.DataFrame:
     """One row per trial with :data:`TRIAL_COLUMNS`."""
     rows = [
-        (trial.number, trial.state.name.lower(), *_chosen(trial.params), trial.value)
+        (
+            *(trial.number, trial.state.name.lower(), *_chosen(trial.params), trial.value),
+            *(trial.user_attrs.get(name) for name in COST),
+        )
         for trial in study.trials
     ]
-    table = pd.DataFrame(rows, columns=list(TRIAL_COLUMNS[:-1]))
-    return table.assign(epochs=search.settings.epochs)
+    return pd.DataFrame(rows, columns=list(TRIAL_COLUMNS))
 
 
 def _chosen(params: dict[str, Any]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ OUTCOME_COLUMNS: Final = (
     *("run", "model", "num_train", "width", "num_params", "seed", "lr", "epochs", "val_loss"),
     *("val_eps", "val_drude", "train_loss", "best_epoch", "recoveries", "seconds"),
     *("seconds_per_epoch", "gpu_hours", "peak_memory_mb", "device", "processes", "precision"),
-    *("source", "version", "commit"),
+    *("source", "crystals", "version", "commit"),
 )
 """Of the outcome of a training, ``metrics.json``."""
 

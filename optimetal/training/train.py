@@ -14,6 +14,7 @@ from typing import Any, Final
 import pandas as pd
 
 from optimetal.config.run import Run
+from optimetal.database.splits import digest
 from optimetal.files import locked, whole_file, write_text
 from optimetal.graphs.domain import domain_of
 from optimetal.graphs.packed import PackedGraphs, load
@@ -180,6 +181,7 @@ def outcome(trainer: Trainer, sharing: int, diverged: Diverged | None = None) ->
         "processes": trainer.world.size,
         "precision": trainer.precision,
         "source": trainer.train_graphs.source,
+        "crystals": digest(trainer.train_graphs.mat_ids[i] for i in trainer.train_crystals),
         **code_version(),
         "state": "diverged" if diverged else "done",
         "reason": str(diverged or ""),

@@ -178,6 +178,17 @@ def test_with_the_configuration_it_is_that_of_the_workflow(results):
     assert "architecture.message_passing.heads" in table
 
 
+def test_studies_have_the_order_of_the_configuration(results):
+    """As in the workflow, whether their trainings are known beforehand or not."""
+    first, _, rest = CONFIG.partition("studies:\n")
+    search = "search: {trials: 1, epochs: 1, learning_rates: [1.0e-3], weight_decays: [0.0]}"
+    early = f"  tried: {{models: [2b_tc], num_train: [4], seeds: [1], {search}}}\n"
+    config = results / "order.yaml"
+    config.write_text(f"{first}studies:\n{early}{rest}")
+    study, _ = module._study(config, results)
+    assert list(study.runs) == ["tried", "sizes", "heads", "best"]
+
+
 def test_nothing_has_begun(tmp_path):
     result = run(tmp_path)
     assert (result.exit_code, result.stdout) == (0, "No training has started.\n")

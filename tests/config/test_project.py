@@ -107,7 +107,39 @@ def spoil(config, key, value):
             {"models": ["small"], "num_train": [4], "learning_rate_from": "data_scaling"},
             "'data_scaling' needs `learning_rate_exponents`",
         ),
-        ("studies.data_scaling.search", {}, "evaluation.study`: unknown ..data_scaling"),
+        (
+            "studies.data_scaling.search",
+            {},
+            r"evaluation.study`: which .*'data_scaling' has follows from results \(`search`\)",
+        ),
+        (
+            "studies.data_scaling",
+            {"models": ["small"], "num_train": [4], "search": {}, "learning_rate_exponents": [1]},
+            "`search` finds the learning rate of every width",
+        ),
+        (
+            "studies.data_scaling.vary",
+            {"architecture.cutoff": [5.5, 4.5]},
+            "data_scaling.vary`: model 'small': `architecture.cutoff` is 4.5 Å, but all graphs",
+        ),
+        (
+            "studies.other",
+            {"models": ["small"], "num_train": [4], "best_of": {"data_scaling": 2}},
+            "studies.other.best_of`: the best 2 are wanted of 'data_scaling', which has 1 comb",
+        ),
+        *(
+            (
+                "studies.data_scaling",
+                {
+                    "models": ["small"],
+                    "num_train": [4],
+                    "widths": widths,
+                    "learning_rate_exponents": [0, 1],
+                },
+                rf"exponents` needs `widths` with 8, where .*'small' holds.* other, got \[{got}\]",
+            )
+            for widths, got in (([4, 16], "4, 16"), ([8], "8"), ([], ""))
+        ),
         (
             "studies.data_scaling",
             {

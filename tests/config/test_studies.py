@@ -6,8 +6,16 @@ import pytest
 import yaml
 
 from optimetal.config.project import ConfigurationError, read_project
-from optimetal.config.studies import Plan, ScalingPlan, at_width, for_epochs, study_runs
+from optimetal.config.studies import (
+    Findings,
+    Plan,
+    ScalingPlan,
+    at_width,
+    study_runs,
+    trial_training,
+)
 from optimetal.config.training import CosineSchedule, TrainingSettings
+from optimetal.config.variation import hidden_multiplier
 from optimetal.models import count_parameters
 
 PAPER = Path(__file__).parents[2] / "config" / "paper.yaml"
@@ -45,6 +53,23 @@ def test_each_training_is_done_once(planned):
     expected = PUBLISHED_TRAININGS | {"learning_rate_scaling": 231 - 10 * 3}
     assert {study: len(names) for study, names in members.items()} == expected
     assert len(runs) == len(set().union(*members.values())) < sum(map(len, members.values()))
+
+
+@pytest.mark.parametrize("name", ["config", "paper", "test"])
+def test_every_search_for_layers_tries_its_start(name):
+    project = read_project(yaml.safe_load(PAPER.with_name(f"{name}.yaml").read_text()))
+    assert project.ablation is not None
+    plan = Plan(project)
+    for study in {*project.ablation.studies} - {project.ablation.combinations}:
+        assert plan.start(study) in plan.choices(study), study
+
+
+def test_choices_of_a_study_are_whole_sections(paper):
+    choices = Plan(paper).choices("message_passing")
+    assert len(choices) == 39
+    assert {hidden_multiplier(choice) for choice in choices} == {2, 4, 6}
+    assert {hidden_multiplier(choice) for choice in Plan(paper).choices("pooling")} == {None}
+    assert hidden_multiplier({"architecture.message_passing.hidden_multiplier": 3}) == 3
 
 
 def test_published_settings_of_the_residual_block(planned):
@@ -180,10 +205,55 @@ def test_names_that_would_be_equal_are_refused(config):
         _ = Plan(read_project(config)).runs
 
 
-def test_shorter_trainings_shorten_their_schedule():
+def test_trials_shorten_their_schedule():
     training = TrainingSettings(epochs=200, schedule=CosineSchedule(period=200))
-    assert for_epochs(training, 100).schedule == CosineSchedule(period=100)
-    assert for_epochs(TrainingSettings(), 100).schedule == CosineSchedule()
+    assert trial_training(training, 100).schedule == CosineSchedule(period=100)
+    assert trial_training(TrainingSettings(), 100).schedule == CosineSchedule()
+
+
+def test_trials_may_be_shorter_than_what_a_training_leaves_out():
+    training = TrainingSettings(epochs=20, best_from_epoch=10)
+    assert trial_training(training, 10).best_from_epoch == 0
+
+
+@pytest.fixture
+def searched(config):
+    """Two studies of the same network, with searches."""
+    search = {"trials": 5, "learning_rates": [0.1, 0.2]}
+    study = {"models": ["small"], "num_train": [4], "seeds": [1, 2], "search": search}
+    config["studies"] |= {"first": study, "second": {**study, "search": dict(search)}}
+    return config
+
+
+def test_equal_searches_are_one(searched):
+    searched["studies"]["second"]["search"]["jobs"] = 3  # they share the trials, whatever these are
+    plan = Plan(read_project(searched))
+    plan.check()
+    assert list(plan.shared_searches(plan.known_searches)) == ["small/data4_width8"]
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [("search", {"trials": 2}), ("search", {"learning_rates": [0.3]}), ("seeds", [2, 1])],
+)
+def test_different_searches_of_a_network_are_refused(searched, section, change):
+    second = searched["studies"]["second"]
+    second[section] = second[section] | change if section == "search" else change
+    with pytest.raises(
+        ConfigurationError, match=r"`studies.first` and `studies.second` .*small/data4_width8"
+    ):
+        Plan(read_project(searched)).check()
+
+
+def test_the_learning_rate_of_a_search_is_taken_as_it_was_found(searched):
+    """It is that of this width: the rule from width to width has nothing to add."""
+    searched["models"]["small"] |= {"reference_width": 8, "learning_rate_exponent": 1.0}
+    searched["studies"]["first"]["widths"] = [4]
+    del searched["studies"]["second"]
+    found = {"training.learning_rate": 0.2, "training.weight_decay": 0.0}
+    findings = Findings(rates={"small/data4_width4": found})
+    runs = Plan(read_project(searched)).later_runs("first", findings).values()
+    assert {run.training.learning_rate for run in runs} == {0.2}
 
 
 def test_laws_of_studies_that_vary_settings(paper):

@@ -58,6 +58,14 @@ def test_every_model_is_measured_at_every_width_and_batch(project, workloads, ab
     assert set(steps) == set(itertools.product(("2b", "3b"), (8, 16, 64), (8, 32, 256)))
 
 
+def test_the_widest_network_of_the_studies_is_measured_too(project, workloads, abacus, monkeypatch):
+    clock, steps = abacus
+    monkeypatch.setattr(calibration, "WIDTHS", (8,))
+    calibrate(project, workloads, clock=clock)
+    widths = {model: {w for name, w, _ in steps if name == model} for model in ("2b", "3b")}
+    assert widths == {"2b": {8, 16, 32}, "3b": {8, 16}}  # only the study `width` is about widths
+
+
 def test_steps_that_would_be_long_are_left_out(project, workloads, abacus, monkeypatch):
     clock, steps = abacus
     monkeypatch.setattr(calibration, "LONG", 0.1)
@@ -80,4 +88,4 @@ def test_widths_that_heads_do_not_divide_are_left_out():
     odd = OptiMetal2B(
         hidden_dim=15, message_passing={"type": "transformer", "heads": 3}, spectra_dim=15
     )
-    assert [one.hidden_dim for one in calibration._widths(odd)] == [15]
+    assert [one.hidden_dim for one in calibration._widths(odd, (16, 128))] == [15]

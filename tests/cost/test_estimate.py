@@ -3,6 +3,7 @@ import pytest
 from optimetal.config.project import read_project
 from optimetal.config.studies import Plan
 from optimetal.cost.estimate import START, Estimate, Sizes, makespan
+from optimetal.database.figshare import UNPACKED_RATIO
 from optimetal.database.validate import PUBLISHED_SPLITS
 from tests.cost.conftest import make_project
 
@@ -21,8 +22,9 @@ def seconds(project, workloads, machine, **changes):
 
 
 def test_distinct_trainings_are_those_of_the_plan(estimate, project):
-    known = [job for job in estimate.jobs if job.study != "pooling"]
-    assert sorted(job.name for job in known) == sorted(Plan(project).runs)
+    known = Plan(project).runs
+    assert [job.name for job in estimate.jobs[: len(known)]] == list(known)
+    assert len(estimate.jobs) == len(known) + 2 + 2  # trainings and searches of `pooling`
 
 
 def test_a_training_of_two_studies_counts_once(estimate):
@@ -47,7 +49,7 @@ def test_a_study_of_best_settings_has_all_combinations(workloads, machine):
     follows = {
         "models": ["2b"],
         "num_train": [40],
-        "best_of": {"pooling": 2, "width": 3},
+        "best_of": {"pooling": 2},
         "seeds": [1],
     }
     project = make_project()
@@ -56,7 +58,7 @@ def test_a_study_of_best_settings_has_all_combinations(workloads, machine):
         | {"best": {**follows, "search": {"trials": 5}}}
     }
     best = Estimate(read_project(content), workloads, machine).studies["best"]
-    assert (best.trainings, best.trials) == (6, 30)
+    assert (best.trainings, best.trials) == (2, 10)
 
 
 def test_seconds_by_hand(project, workloads, machine):
@@ -74,18 +76,55 @@ def test_more_epochs_crystals_and_width_cost_more(project, workloads, machine):
     assert seconds(*common, epochs=20) == pytest.approx(2 * base)
     assert seconds(*common, num_train=40) > base
     assert seconds(*common, batch_size=16) < base
-    by_width = [
-        job for job in Estimate(*common).jobs if job.study == "width" and "seed1" in job.name
-    ]
-    wide, narrow = sorted(by_width, key=lambda job: job.num_params, reverse=True)
+    by_width = {part.name: part for part in Estimate(*common).parts}
+    wide, narrow = (by_width[f"2b/data40_width{width}_lr0.001_seed1"] for width in (32, 8))
     assert wide.seconds > narrow.seconds
 
 
 @pytest.mark.parametrize(
-    ("jobs", "parallel", "expected"), [([4, 3, 3], 1, 10), ([4, 3, 3], 2, 6), ([4, 3, 3], 9, 4)]
+    ("jobs", "parallel", "expected"),
+    [
+        ([(4, 1), (3, 1), (3, 1)], 1, 10),
+        ([(4, 1), (3, 1), (3, 1)], 2, 6),
+        ([(4, 1), (3, 1), (3, 1)], 9, 4),
+        ([(4, 1), (3, 2), (3, 1)], 2, 10),
+        ([(4, 9), (3, 1)], 2, 7),
+    ],
 )
 def test_makespan(jobs, parallel, expected):
     assert makespan(jobs, parallel) == expected
+
+
+def packed(workloads, machine, **packing):
+    return Estimate(make_project(packing=packing), workloads, machine)
+
+
+def test_packed_trainings_are_those_of_the_workflow(estimate, workloads, machine):
+    packs = packed(workloads, machine, trainings=5)
+    known = {
+        job.name: {part.name for part in job.parts} for job in packs.jobs if "known" in job.name
+    }
+    runs = packs.plan.runs
+    assert known == {name: set(pack) for name, pack in packs.plan.packs("known", runs).items()}
+    assert sum(len(job.parts) for job in packs.jobs) == len(estimate.jobs)
+    assert len(packs.jobs) == 3 + 1 + 2  # known ones, those of `pooling`, its searches
+    assert packs.hours == pytest.approx(estimate.hours)
+    saved = START * (len(estimate.jobs) - len(packs.jobs))
+    assert 3600 * (estimate.wall_hours(1) - packs.wall_hours(1)) == pytest.approx(saved)
+
+
+def test_trainings_of_a_pack_share_cores_but_not_a_gpu(workloads, machine):
+    one = packed(workloads, machine, trainings=12)
+    two = packed(workloads, machine, trainings=12, at_once=2)
+    gpu = packed(workloads, machine.model_copy(update={"kind": "gpu"}), trainings=12, at_once=2)
+    longest = {
+        name: max(estimate.jobs, key=lambda job: len(job.parts))
+        for name, estimate in (("one", one), ("two", two), ("gpu", gpu))
+    }
+    assert [job.places for job in longest.values()] == [1, 2, 1]
+    assert longest["two"].seconds < 0.7 * longest["one"].seconds
+    assert longest["gpu"].seconds == pytest.approx(longest["one"].seconds)
+    assert longest["two"].hours == pytest.approx(longest["one"].hours)
 
 
 def test_wall_time_is_bounded_by_the_work_and_the_longest_job(estimate):
@@ -113,10 +152,30 @@ def test_disk_grows_with_runs_and_crystals(estimate, project, workloads, machine
     assert disk.total == pytest.approx(sum(vars(disk).values()))
     assert estimate.disk(4).checkpoints > disk.checkpoints
     assert estimate.disk(4).runs == disk.runs
-    weights = 4 * sum(job.num_params for job in estimate.jobs)
-    assert weights < disk.runs < weights + 1e6 * len(estimate.jobs)
+    weights = 4 * sum(part.num_params for part in estimate.parts)
+    assert weights < disk.runs < weights + 1e6 * len(estimate.parts)
     larger = make_project(database={"source": "surrogate", "surrogate": {"num_crystals": 200}})
     assert Estimate(larger, workloads, machine).disk(2).graphs == pytest.approx(2 * disk.graphs)
+
+
+def test_databases_have_sizes_of_their_own(workloads, machine, tmp_path):
+    sources = {
+        "figshare_full": {},
+        "figshare_ml": {},
+        "folder": {"folder": str(tmp_path)},
+    }
+    disks = {
+        source: Estimate(
+            make_project(database={"source": source, **more}), workloads, machine
+        ).disk(1)
+        for source, more in sources.items()
+    }
+    full, ml, own = disks.values()
+    assert full.database == pytest.approx(79e9, rel=0.01)  # 201,361 entries of 394 kB
+    assert full.archives == pytest.approx(full.database / UNPACKED_RATIO)
+    assert ml.database == ml.archives == pytest.approx(4e9, rel=0.01)
+    assert own.database == own.archives == 0  # there already
+    assert full.graphs == ml.graphs == own.graphs
 
 
 def test_sizes_of_databases(project):

@@ -37,7 +37,7 @@ def test_tables(config):
     assert ["data", "8", "8"] in [row[:3] for row in rows]
     assert ["width", "6", "4"] in [row[:3] for row in rows]
     assert ["pooling", "*", "2", "2", "10"] in [row[:5] for row in rows]
-    assert "3 at a time" in output
+    assert "on 3 cores" in output
     assert "Not measured on this device" in output
 
 

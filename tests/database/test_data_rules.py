@@ -87,6 +87,8 @@ def test_the_whole_database_is_downloaded_and_compressed(figshare, zipped, tmp_p
     assert table.loc["database_nsite_2_part_1", "expected"] == 924
     log = (tmp_path / "logs/inventory.log").read_text()
     assert "partial database: database_nsite_10_part_3 is missing" in log
+    log = (tmp_path / "logs/split.log").read_text()
+    assert re.search("not the published splits: train has [0-9]+ crystals instead of 160728", log)
 
     shutil.rmtree(tmp_path / "data/figshare_full/31111798")  # archives may go, but not the entries
     assert len(list(tmp_path.glob("data/figshare_full/database/*/*.json"))) == 12
@@ -129,6 +131,7 @@ def compressed(database, tmp_path_factory):
     code, output = snakemake(place, **OWN)
     assert code == 0, output
     assert num_records(place) == 12
+    assert "published" not in (place / "logs/split.log").read_text()
     return place
 
 

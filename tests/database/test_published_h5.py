@@ -102,6 +102,7 @@ def test_sources_are_not_mixed_and_names_are_unique(records, tmp_path):
     for second, message in (
         (replace(records[1], source=SURROGATE), "one source"),
         (records[0], "got agm000000000 again"),
+        (replace(records[1], mat_id="mine/1"), "name without '/'.* got 'mine/1'"),
     ):
         with pytest.raises(ValueError, match=message):
             write_published(tmp_path / "x.h5", [records[0], second])

@@ -1,22 +1,26 @@
 """Splits by composition or by published lists, and training subsets."""
 
 import gzip
+import hashlib
 import logging
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from optimetal.database import splits
 from optimetal.database.compress import compress
 from optimetal.database.lists import read_lists
 from optimetal.database.splits import (
     SPLITS,
+    published_differences,
     split_by_composition,
     split_by_lists,
     split_records,
     subset,
 )
-from optimetal.database.store import CrystalStore
+from optimetal.database.store import CrystalStore, write_records
+from optimetal.scaling.published_files import RemoteFile
 
 RATIOS = (0.8, 0.1, 0.1)
 
@@ -125,6 +129,60 @@ def test_records_can_be_split_by_lists(database, tmp_path):
         assert store.mat_ids == names[9:11]
 
 
+@pytest.fixture
+def splitting(database, tmp_path, monkeypatch, caplog):
+    """Function: split some of twelve crystals by composition; all of them give the published splits."""
+    compress(database, tmp_path / "records.h5", tmp_path / "quarantine.csv", 0.0)
+    files = {name: tmp_path / f"{name}.h5" for name in SPLITS}
+
+    def split(rows, **options):
+        caplog.clear()
+        with CrystalStore(tmp_path / "records.h5") as store:
+            write_records(tmp_path / "some.h5", store.records(rows))
+        table, ratios = tmp_path / "splits.csv", (0.6, 0.2, 0.2)
+        with caplog.at_level(logging.INFO, logger=splits.__name__):
+            split_records(tmp_path / "some.h5", files, table, ratios, 42, **options)
+        return pd.read_csv(table), "\n".join(caplog.messages)
+
+    table, _ = split(range(12))
+    listed = {name: table.loc[table["split"] == name, "mat_id"] for name in SPLITS}
+    digests = {
+        f"{name}.txt": hashlib.sha256(("\n".join(sorted(ids)) + "\n").encode()).hexdigest()
+        for name, ids in listed.items()
+    }
+    monkeypatch.setattr(splits, "PUBLISHED_SPLITS", {n: len(ids) for n, ids in listed.items()})
+    monkeypatch.setattr(splits, "LISTS", {n: RemoteFile("", d) for n, d in digests.items()})
+    return split
+
+
+def test_one_missing_entry_is_told_to_change_the_published_splits(splitting):
+    _, told = splitting(range(12), published=True)
+    assert "the published splits, crystal by crystal" in told
+    table, told = splitting(range(11), published=True)
+    assert published_differences(table)
+    assert "not the published splits: " in told
+    assert "`splits: {method: published}`" in told
+    _, told = splitting(range(11))  # a database of one's own
+    assert "published" not in told
+
+
+def test_splits_of_the_published_sizes_may_have_other_crystals(splitting):
+    table, _ = splitting(range(12))
+    assert published_differences(table) == []
+    moved = table.assign(split=table["split"].replace({"val": "test", "test": "val"}))
+    assert {d.split(" has ")[0] for d in published_differences(moved)} == {"val", "test"}
+    table.loc[table["split"] == "val", "mat_id"] += "x"
+    assert published_differences(table) == ["val has other crystals"]
+
+
+def test_crystals_by_lists_are_not_said_to_be_shuffled(splitting, tmp_path):
+    table, _ = splitting(range(12))
+    for name, rows in table.groupby("split"):
+        (tmp_path / f"{name}.txt").write_text("\n".join(rows["mat_id"]))
+    _, told = splitting(range(11), published=True, lists=tmp_path)
+    assert "1 of the" in told and "not the published" not in told
+
+
 @pytest.fixture(scope="module")
 def published_lists(parity):
     folder = parity.parents[1] / "published" / "data_splits"
@@ -138,6 +196,10 @@ def test_published_lists_give_the_published_sizes_and_subsets(published_lists):
     everything = np.random.default_rng(0).permutation(np.concatenate(list(lists.values())))
     members = split_by_lists(everything.tolist(), lists)
     assert [len(members[name]) for name in SPLITS] == [160_728, 20_179, 20_454]
+    rows = [(mat_id, name) for name in SPLITS for mat_id in everything[members[name]]]
+    table = pd.DataFrame(rows, columns=["mat_id", "split"])
+    assert published_differences(table) == []
+    assert published_differences(table[1:]) == ["train has 160727 crystals instead of 160728"]
     train = sorted(everything[members["train"]])
     assert train == lists["train"]
     for size in (2500, 5000, 10000, 20000, 40000, 80000, 160000):

@@ -57,3 +57,6 @@ def test_missing_and_foreign_files_are_named(tmp_path):
         pass
     with pytest.raises(ValueError, match="format 'optimetal-records-1'"):
         CrystalStore(tmp_path / "other.h5")
+    (tmp_path / "text.h5").write_text("text")
+    with pytest.raises(ValueError, match=r"HDF5 file of crystal records at .*text\.h5"):
+        CrystalStore(tmp_path / "text.h5")

@@ -122,15 +122,26 @@ def test_members_are_loaded_by_seed_and_must_agree(members, tmp_path, small_arch
     save_model(build_model(other), tmp_path / "x.safetensors", {"seed": 3, "num_train": 4})
     with pytest.raises(ValueError, match="differ in the seed alone"):
         load_members([*files, tmp_path / "x.safetensors"])
+    failed = {"seed": 4, "num_train": 4, "state": "diverged"}
+    save_model(model, tmp_path / "y.safetensors", failed)
+    with pytest.raises(ValueError, match=r"y\.safetensors diverged in training"):
+        load_members([*files, tmp_path / "y.safetensors"])
 
 
-def test_tables_have_a_row_per_member(members, graphs):
+def test_tables_have_a_row_per_member_and_statistic(members, graphs):
     evaluation = evaluate(members, graphs, TrainingSettings())
     table = evaluation_table({"A & B": evaluation.summary})
-    assert table["member"].tolist() == ["seed 1", "seed 2", ENSEMBLE]
+    rows = [(m, s) for m in ("seed 1", "seed 2", ENSEMBLE) for s in ("mean", "median", "std")]
+    assert list(table[["member", "statistic"]].itertuples(index=False, name=None)) == rows
     assert (table["num_materials"] == 5).all()
+    assert table["drude_r2"].notna().tolist() == 3 * [True, False, False]
+    errors = evaluation.materials.query("member == '2'")["drude_diff"]
+    of_seed = table[table["member"] == "seed 2"].set_index("statistic")["drude_diff"]
+    assert of_seed.to_dict() == pytest.approx(
+        {"mean": errors.mean(), "median": errors.median(), "std": errors.std(ddof=0)}
+    )
     latex = evaluation_latex(table, "surrogate, not ab initio")
-    assert latex.count(r"A \& B") == 3
+    assert latex.count(r"A \& B") == 9
     assert "surrogate, not ab initio" in latex
 
 

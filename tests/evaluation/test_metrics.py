@@ -177,6 +177,11 @@ def test_summary_of_drude_errors():
     summary = summarise(material_metrics(predictions, targets))
     assert summary["num_materials"] == 4
     assert summary["mean"]["drude_mae"] == 0.75
+    signed = (predictions["drude_frequency"] - targets["drude_frequency"]).astype(float)
+    assert summary["mean"]["drude_diff"] == pytest.approx(signed.mean())
+    assert summary["std"]["drude_diff"] == pytest.approx(signed.std())
+    relative = signed / targets["drude_frequency"]
+    assert summary["median"]["drude_rel_diff"] == pytest.approx(np.median(relative), rel=1e-6)
     assert summary["median"]["drude_mae"] == 0.5
     assert summary["std"]["drude_mae"] == pytest.approx(np.std([1, 0, 0, 2]))
     assert summary["mean"]["drude_mape"] == pytest.approx(100 * (0.5 + 0.25) / 4, rel=1e-6)

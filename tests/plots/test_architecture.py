@@ -99,13 +99,40 @@ def test_equal_starts_need_no_second_bar(ax):
     assert ax.get_legend() is None
 
 
+def test_a_single_seed_has_no_bar_and_a_start_not_tried_is_named(ax):
+    table = pd.DataFrame({"comparison": ["Pooling", "Edges"], "improvement": [3.0, np.nan]})
+    table = table.assign(improvement_error=np.nan, published_improvement=table["improvement"])
+    improvement_bars(table, ax)
+    assert [text.get_text() for text in ax.texts] == ["start not tried"]
+    (bars,) = (c for c in ax.containers if c.get_label() == "start: mean over the kinds")
+    (lines,) = bars.errorbar.lines[2]
+    assert np.isnan(np.concatenate([path.vertices for path in lines.get_paths()])[:, 0]).all()
+    assert ax.get_xlim() == (0, pytest.approx(1.15 * 3))
+
+
+def test_any_number_of_multipliers_has_its_colour(settings, ax):
+    many = pd.concat([settings] * 3, ignore_index=True).assign(hidden_multiplier=range(9))
+    loss_of_settings(
+        many.assign(val_loss_std=np.nan), START, ax, family="hidden_multiplier", title=""
+    )
+    assert len({bars[0].get_color() for bars in ax.containers}) == 9
+
+
+def test_a_start_of_one_seed_has_a_line_and_no_band(settings, ax):
+    start = {"val_loss": 1.1, "val_loss_std": np.nan}
+    loss_of_settings(settings, start, ax, family="type", title="Edges")
+    assert "start" in legend(ax)
+    assert not ax.patches
+
+
 def test_all_figures_of_a_search(settings):
     table = pd.concat(
         [settings.assign(kind="edges"), settings.assign(kind="both")], ignore_index=True
     )
     table = table.assign(is_start=[True, False, False] * 2, num_best=[0, 1, 1] * 2, setting="x")
     table["hidden_multiplier"] = [2, 4, 4, None, None, None]
-    figures = dict(search_figures(table, Parts({"edges": "Edges"}, "both"), NOTE))
+    parts = Parts({"edges": "Edges"}, "both", by_multiplier=["edges"])
+    figures = dict(search_figures(table, parts, NOTE))
     assert list(figures) == ["edges", "edges_multiplier", "both", "improvements"]
     assert legend(figures["both"].axes[0]) == ["start", "0 best", "1 best"]
 

@@ -78,5 +78,6 @@ def test_a_law_that_did_not_converge_is_named(frontiers, measured, ax):
     failed = frontiers["law"] == "hoffmann"
     frontiers.loc[failed, ["num_params", "width", "width_low", "width_high"]] = np.nan
     optimal_width(frontiers, measured, ax)
-    assert len(ax.get_lines()) == 2
-    assert [text.get_text() for text in ax.texts] == ["law not converged:\n2b_tc, Hoffmann form"]
+    assert [len(line.get_xdata()) for line in ax.get_lines()] == [5, 0, 5]
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert names[1] == "2b_tc, Hoffmann form (not converged)"

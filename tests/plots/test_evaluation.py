@@ -1,5 +1,7 @@
 """Figures of the evaluation: expected artists, one material, and clear errors."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -70,6 +72,19 @@ def test_one_violin_per_model_in_its_colour(ax):
         "OptiMetal3B\n(TC)",
     ]
     ax.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("count", [2, 4, 12])
+def test_names_of_violins_do_not_touch(count):
+    fig, ax = plt.subplots()
+    frame = pd.DataFrame({"loss": [1.0, 2.0, 3.0]})
+    evaluation.draw_violins(
+        ax, {f"network number {n} (of many)": frame for n in range(count)}, "loss"
+    )
+    fig.draw_without_rendering()
+    boxes = [name.get_window_extent() for name in ax.get_xticklabels()]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    assert ax.get_position().height > 0.5
 
 
 def test_median_and_mean_of_a_violin_are_those_of_all_materials(ax):

@@ -131,14 +131,19 @@ def test_loss_scaling_draws_points_laws_and_breaks(measured, fits, ax):
     assert list(of_model["2b_tc"][0].get_xdata()) == list(SIZES)
 
 
-def test_law_that_did_not_converge_is_named_not_drawn(measured, fits, ax):
+def test_law_that_did_not_converge_has_open_symbols_and_no_line(measured, fits, ax):
     loss_scaling(measured, fits, ax, law="broken")
     assert legend(ax) == [
         MODELS["2b_tc"].label,
         MODELS["3b_tc"].label,
-        f"{MODELS['optimate'].label}, law not converged",
+        MODELS["optimate"].label,
+        "open: law not converged",
     ]
-    assert not texts(ax)
+    faces = {bars[0].get_label(): bars[0].get_markerfacecolor() for bars in ax.containers}
+    assert faces == {
+        MODELS[key].label: "white" if key == "optimate" else MODELS[key].color
+        for key in ("2b_tc", "3b_tc", "optimate")
+    }
     grey = [
         line for line in ax.lines if to_hex(line.get_color()) == MODELS["optimate"].color.lower()
     ]
@@ -152,9 +157,9 @@ def test_trial_laws_are_a_panel_each(measured, fits):
     assert [ax.get_title(loc="left") for ax in panels] == [
         LAWS[law].label for law in PUBLISHED_LAWS
     ]
-    assert len(legend(panels[0])) == 3
+    assert legend(panels[0])[3:] == ["open: law not converged"]
     assert NOTE in texts(panels[-1])
-    assert any("not converged" in text and "OptiMate" in text for text in texts(panels[2]))
+    assert [bars[0].get_markerfacecolor() for bars in panels[2].containers][2] == "white"
     plt.close(figure)
 
 
@@ -262,6 +267,7 @@ def test_losses_within_a_decade_have_plain_numbers(ax, low, high, expected):
     frame = pd.DataFrame({"model": ["2b_tc"] * 2, "label": "a", "num_train": [100, 1000]})
     frame = frame.assign(val_loss=[high, low], val_loss_std=0.0)
     fits = pd.DataFrame({"x": ["num_train"], "model": ["none"], "law": ["power"]})
+    fits["converged"] = True
     loss_scaling(frame, fits, ax, law="power", legend=False)
     ax.set_ylim(low, high)
     ax.figure.canvas.draw()

@@ -38,7 +38,7 @@ def legend(ax):
 
 def test_a_line_for_each_value_of_the_others(table, ax):
     loss_over_setting(table, ax, path=HEADS, others=[RATE], source_note="a note")
-    assert legend(ax) == ["M, learning rate 0.1", "M, learning rate 0.2"]
+    assert legend(ax) == ["learning rate 0.1", "learning rate 0.2"]
     assert ax.containers[0][0].get_xydata().tolist() == [[h, h + 0.1] for h in (1, 2, 4, 8)]
     assert ax.get_xscale() == "log"
     assert ax.get_xlabel() == "Heads"

@@ -225,7 +225,16 @@ def test_improvements_of_our_trainings(ours):
     assert start is not None and start["val_loss"] == pytest.approx(2.0)
 
 
-def test_a_start_that_was_not_tried_is_not_compared(ours):
+def test_a_start_that_was_not_tried_is_named_and_has_no_improvement(ours, caplog):
     assert start_of(ours[~ours["is_start"]], "pooling", PARTS) is None
     left = ours[~(ours["is_start"] & (ours["kind"] == "pooling"))]
-    assert "Pooling" not in improvements(left, PARTS)["comparison"].tolist()
+    table = improvements(left, PARTS).set_index("comparison")
+    assert np.isnan(table.loc["Pooling", ["start_loss", "improvement"]].to_numpy(float)).all()
+    assert table.loc["Pooling", "best"] == "mean"
+    assert table.loc["Edges", "improvement"] == pytest.approx(5)
+    assert "pooling: the search left out" in caplog.text
+
+
+def test_a_single_seed_tells_of_no_scatter(ours):
+    single = ours.assign(val_loss_std=np.nan)
+    assert improvements(single, PARTS)["improvement_error"].isna().all()

@@ -19,6 +19,7 @@ from optimetal.scaling.compute import (
     fit_cost,
     fit_costs,
     fit_width,
+    losses_around,
     make_planner,
     params_for_loss,
     sampled_fit,
@@ -274,6 +275,10 @@ def test_costs_far_outside_the_measured_sizes_are_not_answered():
         ).all()
         assert row["remark"].startswith("not answered, too far from the measured sizes")
         assert reason in row["remark"]
+
+
+def test_losses_around_the_lowest_one():
+    assert losses_around(0.4567) == [0.91, 0.69, 0.55, 0.46, 0.41, 0.37, 0.32, 0.27]
 
 
 def test_decades_around_costs():

@@ -6,7 +6,13 @@ import pytest
 from optimetal.config.architecture import OptiMate, OptiMetal2B, TransformerLayers
 from optimetal.config.run import Run
 from optimetal.config.training import TrainingSettings
-from optimetal.scaling.settings import by_settings, combination_label, settings_table, with_settings
+from optimetal.scaling.settings import (
+    by_settings,
+    combination_label,
+    in_few_words,
+    settings_table,
+    with_settings,
+)
 
 LAYERS, POOLING = "architecture.message_passing.num_layers", "architecture.pooling"
 
@@ -80,6 +86,29 @@ def test_every_combination_is_a_model_of_its_own(trained):
     ]
     assert by_settings(runs, []).equals(runs)
     assert by_settings(runs.iloc[:2], [LAYERS])["model"].unique().tolist() == ["optimetal_2b"]
+
+
+def test_a_single_seed_tells_of_no_scatter(trained):
+    runs, files = trained
+    table = with_settings(runs, files, [LAYERS])
+    table = settings_table(table[table["seed"] == table["seed"].min()], [LAYERS])
+    assert (table["num_seeds"] == 1).all()
+    assert table["val_loss_std"].isna().all()
+
+
+def test_names_tell_apart_in_few_words():
+    long = ["constant", "cosine, period none, minimum_rate 0"]
+    edges = [
+        "bessel, num_basis 8",
+        "gaussian, num_basis 8, width 2",
+        "gaussian, num_basis 4, width 2",
+    ]
+    table = pd.DataFrame({"a": [*long, None], "b": edges, "c": [1.0, 2.0, 3.0]})
+    short = in_few_words(table, ["a", "b", "c"])
+    assert short["a"].tolist()[:2] == ["constant", "cosine"]
+    assert short["a"].isna().tolist() == [False, False, True]
+    assert short["b"].tolist() == ["bessel", "gaussian, num basis 8", "gaussian, num basis 4"]
+    assert short["c"].equals(table["c"])
 
 
 def test_mixed_values_are_text_and_fit_into_a_file(trained, tmp_path):

@@ -14,7 +14,7 @@ from optimetal.config.search import LEARNING_RATES, WEIGHT_DECAYS, SearchSetting
 from optimetal.config.variation import LEARNING_RATE, WEIGHT_DECAY
 from optimetal.search import trials
 from optimetal.search.trials import JournalLock, Search, next_trial, work, write_result
-from optimetal.training.errors import TrainingError
+from optimetal.training.errors import Diverged
 from optimetal.training.interruption import Interrupted
 from optimetal.training.status import read_json
 
@@ -189,7 +189,7 @@ def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_end(run, graphs, tmp_pat
 def test_trials_that_diverge_are_the_worst(run, graphs, tmp_path, monkeypatch):
     def diverge(self, *arguments):
         if self.settings.learning_rate == 1e-2:
-            raise TrainingError("not finite")
+            raise Diverged("not finite")
         return fit(self, *arguments)
 
     fit = trials.TrialTrainer.fit

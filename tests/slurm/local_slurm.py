@@ -26,7 +26,8 @@ from pathlib import Path
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 PARTITIONS = ("cpu", "gpu")
-GPU_DEVICES = ("/dev/null", "/dev/zero")  # Slurm wants one device file of its own for each GPU
+# Slurm wants one device file of its own for each GPU
+GPU_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/urandom")
 POLICY = Path("/usr/sbin/policy-rc.d")
 SECONDS_TO_START = 30
 SECONDS_TO_END = 20

@@ -26,7 +26,7 @@ use rule * from optimetal{renamed}
 """
 
 
-def snakemake(folder, *arguments):
+def snakemake(folder, *arguments, fails=False):
     """Run it in a folder and return its output."""
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--directory", folder, "--cores", "1", *arguments],
@@ -36,7 +36,7 @@ def snakemake(folder, *arguments):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) is fails, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
@@ -85,6 +85,18 @@ def test_its_scripts_run_and_folders_are_those_of_its_configuration(tmp_path):
     assert set(splits["split"]) == {"train", "val", "test"}
     assert yaml.safe_load((folder / "here" / "configuration.yaml").read_text()) == config
     assert (folder / "there" / "split.log").exists()
+    made = ("here/dataset/splits.csv", "here/configuration.html")
+    snakemake(folder, *made, "--report", "report.html")
+    assert "surrogate, not ab initio" in (folder / "report.html").read_text()
+
+
+def test_a_configuration_that_is_added_to_the_default_one_is_told_from_one_that_replaces_it(
+    tmp_path,
+):
+    folder = deploy(tmp_path)
+    paper = ROOT / "config" / "paper.yaml"
+    output = snakemake(folder, "--configfile", paper, "--dry-run", fails=True)
+    assert "adds to config/config.yaml here; copy the file over it" in output
 
 
 def test_the_catalogue_finds_what_it_looks_for():

@@ -66,8 +66,8 @@ def interrupted(tmp_path_factory):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     written = {p: p.stat().st_mtime_ns for p in folder.glob("results/runs/*/*/metrics.json")}
-    # of the last two, one on each core, Snakemake may not have noted that they are finished
-    finished = dict(sorted(written.items(), key=lambda item: item[1])[:-2])
+    # of the last two to be taken over, one on each core, Snakemake may not have noted that they are finished
+    finished = {p: written[p] for p in sorted(written, key=lambda p: p.stat().st_ctime_ns)[:-2]}
     entries = {p: p.stat().st_mtime_ns for p in folder.glob("results/database/database_*/*.json")}
     return folder, finished, entries
 
@@ -126,6 +126,17 @@ def test_later_studies_use_what_earlier_ones_found(study):
     assert of("fitted_rate")["lr"].tolist() == pytest.approx([best_rate], rel=1e-3)
 
 
+def test_a_job_on_a_cluster_knows_what_earlier_studies_found(study):
+    """Snakemake starts itself again inside a job, for one rule, and there no checkpoint is known to be done."""
+    code, output = snakemake(
+        study,
+        *("--mode", "remote", "--nolock", "--force", "--dry-run", "--allowed-rules", "train_pack"),
+        *("--target-jobs", "train_pack:pack=node_embedding/000"),
+    )
+    assert code == 0, output
+    assert planned_rules(output) == {"train_pack": 1}
+
+
 def yaml_studies():
     return yaml.safe_load(CONFIG.read_text())["studies"]
 
@@ -139,6 +150,26 @@ def test_every_figure_exists_twice_and_every_table_too(study):
     for table in (study / "results/tables").rglob("*.tex"):
         assert "surrogate, not ab initio" in table.read_text(), table
         assert table.with_suffix(".csv").read_text().startswith("# surrogate, not ab initio")
+
+
+def test_the_plan_answers_what_the_configuration_asks(study):
+    tables = study / "results/tables/grid"
+    assert set(pd.read_csv(tables / "loss_targets.csv", comment="#")["loss"]) == {2.5}
+    budgets = pd.read_csv(tables / "budgets.csv", comment="#")
+    assert set(budgets.get("hours", budgets.get("compute"))) == {0.01, 0.1}
+
+
+def test_the_cost_of_everything_is_in_one_table(study):
+    cost = pd.read_csv(study / "results/tables/cost.csv", comment="#")
+    runs = pd.read_parquet(study / "results/runs.parquet")
+    trials = [pd.read_csv(file) for file in (study / "results/searches").rglob("trials.csv")]
+    *studies, whole = cost.to_dict("records")
+    assert len(studies) == len(yaml_studies())
+    assert whole["new"] == whole["trainings"] == len(runs)
+    assert whole["trials"] == sum(map(len, trials)) > 0
+    seconds = runs["seconds"].sum() + sum(table["seconds"].sum() for table in trials)
+    assert 3600 * whole["hours"] == pytest.approx(seconds)
+    assert sum(row["hours"] for row in studies) == pytest.approx(whole["hours"])
 
 
 def test_metrics_name_the_surrogate(study):
@@ -170,7 +201,7 @@ def test_the_tested_model_is_found_and_predicts(study):
 def test_all_checks_are_passed(study):
     assert ": 0 failures" in (study / "results/checks_passed.txt").read_text()
     findings = pd.read_csv(study / "results/checks.csv", comment="#")
-    assert len(set(findings["check"])) == 10
+    assert len(set(findings["check"])) == 11
     assert set(findings["severity"]) <= {"ok", "note"}
 
 
@@ -181,7 +212,7 @@ def test_a_failed_check_stops_the_run_after_its_table_is_made(study, tmp_path):
     code, output = snakemake(folder, "results/checks_passed.txt")
     assert code != 0
     run = "/".join(history.parts[-3:-1])
-    assert "10 checks: 1 failures" in output
+    assert "11 checks: 1 failures" in output
     assert f"found not finite in epoch 0 {run}" in output
     findings = pd.read_csv(folder / "results/checks.csv", comment="#")
     assert findings.loc[0, ["check", "severity", "runs"]].tolist() == ["gradients", "failure", run]
@@ -283,7 +314,28 @@ def test_the_published_study_is_planned(tmp_path):
     planned = planned_rules(output)
     assert planned["train"] == 591  # and those of the search for architectures, once it has begun
     assert planned["search"] == 134
+    assert planned["download_lists"] == 1
     assert "surrogate_database" not in planned
+    # what each study asks for; the second number is that of its searches
+    assert re.search(r"^grid +294 +-$", output, re.MULTILINE)
+    assert re.search(r"^combinations +24 +8$", output, re.MULTILINE)
+
+
+def test_contradicting_searches_are_refused_before_anything_is_done(tmp_path):
+    settings = yaml.safe_load(CONFIG.read_text())
+    other = settings["studies"]["node_embedding"]
+    settings["studies"]["again"] = other | {"search": other["search"] | {"trials": 3}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
+    code, output = snakemake(tmp_path, "--dry-run", config=tmp_path / "config.yaml")
+    assert code != 0
+    assert "`studies.again` and `studies.node_embedding` both search" in output
+
+
+def test_a_study_that_varies_the_multiplier_has_its_figure(tmp_path):
+    figure = "results/figures/ablation/message_passing_multiplier.png"
+    code, output = snakemake(tmp_path, "-n", figure, config=ROOT / "config" / "config.yaml")
+    assert code == 0, output
+    assert planned_rules(output)["ablation_figures"] == 1
 
 
 def test_lint_finds_nothing_but_the_missing_environments():

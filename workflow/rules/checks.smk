@@ -23,6 +23,7 @@ rule checks:
     params:
         # in these a divergence is a result
         exploratory=exploratory_runs,
+        published_data=PUBLISHED_DATA,
     script:
         "../scripts/checks.py"
 

@@ -6,6 +6,7 @@ import optimetal
 from optimetal.config.project import ConfigurationError, read_project
 from optimetal.config.published import REFERENCE_WIDTH, STUDIES, read_published_project
 from optimetal.config.studies import Plan, ScalingPlan
+from optimetal.config.variation import hidden_multiplier
 from optimetal.scaling.laws import PUBLISHED_GRID_LAWS, PUBLISHED_LAWS, get_law
 from optimetal.search.findings import read_findings
 from snakemake.exceptions import IncompleteCheckpointException
@@ -15,10 +16,15 @@ PUBLISHED = "published" in config
 
 try:
     PROJECT = read_published_project(config) if PUBLISHED else read_project(config)
+    PLAN = None if PUBLISHED else Plan(PROJECT)
+    if PLAN:
+        PLAN.check()
 except ConfigurationError as error:
-    raise WorkflowError(str(error)) from None
+    # where this workflow is a module, the default configuration is not ours to replace
+    merged = workflow.overwrite_configfiles and workflow.modifier.skip_configfile
+    hint = "\n(--configfile adds to config/config.yaml here; copy the file over it instead.)"
+    raise WorkflowError(str(error) + (hint if merged else "")) from None
 
-PLAN = None if PUBLISHED else Plan(PROJECT)
 SCALING = ScalingPlan(STUDIES if PUBLISHED else PROJECT.studies, PROJECT.scaling)
 SPLITS = ("train", "val", "test")
 EVALUATION_FIGURES = {
@@ -68,8 +74,8 @@ ARCHITECTURE_FIGURES = {
 ARCHITECTURE_TABLES = {
     name: label for name, label in ARCHITECTURE_FIGURES.items() if "multiplier" not in name
 }
-# Figures and tables of a search for architectures of ours: name -> label.
-ABLATION = (
+# Tables of a search for architectures of ours: name -> label.
+ABLATION_TABLES = (
     {
         **{study: SCALING.label(study) for study in PROJECT.ablation.studies},
         "improvements": "Improvements",
@@ -77,6 +83,18 @@ ABLATION = (
     if PLAN and PROJECT.ablation
     else {}
 )
+# Kinds of layers that it tried with several hidden multipliers.
+BY_MULTIPLIER = [
+    study
+    for study in ABLATION_TABLES
+    if study in PROJECT.studies
+    and study != PROJECT.ablation.combinations
+    and len({hidden_multiplier(choice) for choice in PLAN.choices(study)} - {None}) > 1
+]
+# Its figures: name -> label.
+ABLATION_FIGURES = ABLATION_TABLES | {
+    f"{study}_multiplier": f"{SCALING.label(study)}, by multiplier" for study in BY_MULTIPLIER
+}
 # What decides the trainings of studies that follow from results: an input of every rule whose parameters tell of all
 # trainings.
 FINDINGS = [
@@ -167,13 +185,24 @@ def reference_width(model):
     return settings.reference_width or settings.architecture.hidden_dim
 
 
+def found_by(checkpoint, study):
+    """Output of a checkpoint of a study; until it is there, Snakemake is told to wait for it.
+
+    The Snakemake inside a job of a cluster knows its own rule alone, and no checkpoint as done, so it looks at the files.
+    """
+    output, _ = checkpoint.rule.expand_output({"study": study})
+    if not workflow.is_main_process and all(Path(file).exists() for file in output):
+        return output
+    return checkpoint.get(study=study).output
+
+
 def findings(study, with_rates=True):
-    """What a study takes over from results; until they are there, Snakemake is told to wait for them."""
+    """What a study takes over from results."""
     settings, files = PROJECT.studies[study], {"taken_over": None, "rates": None}
     if settings.follows:
-        files["taken_over"] = checkpoints.take_over.get(study=study).output.findings
+        files["taken_over"] = found_by(checkpoints.take_over, study).findings
     if settings.search and with_rates:
-        files["rates"] = checkpoints.searched_rates.get(study=study).output.rates
+        files["rates"] = found_by(checkpoints.searched_rates, study).rates
     return read_findings(**files)
 
 
@@ -186,6 +215,8 @@ def members(study):
 
 def searches(study):
     """Searches of a study by name, each with the training that its trials vary."""
+    if study in PLAN.known_searches:
+        return PLAN.known_searches[study]
     return PLAN.searches(study, findings(study, with_rates=False))
 
 
@@ -234,8 +265,18 @@ def find_pack(name):
 
 def find_search(name):
     """The search of a name: the training that its trials vary, and its settings."""
-    run, study = find(name, searches, [s for s in PLAN.later if PROJECT.studies[s].search])
-    return run, study.search
+    known = {}
+    for study in PLAN.later:
+        try:
+            known[study] = searches(study)
+        except IncompleteCheckpointException:
+            continue
+    try:
+        return PLAN.shared_searches(known)[name]
+    except ConfigurationError as error:
+        raise WorkflowError(str(error)) from None
+    except KeyError:
+        raise WorkflowError(f"No study asks for {name}.") from None
 
 
 def search_shares(wildcards):
@@ -248,6 +289,21 @@ def search_shares(wildcards):
 def all_members(wildcards=None):
     """Study -> names of its trainings, once all are known."""
     return {study: list(members(study)) for study in PROJECT.studies}
+
+
+def all_searches(wildcards=None):
+    """Study -> names of its searches, once all are known."""
+    return {
+        study: list(searches(study))
+        for study, settings in PROJECT.studies.items()
+        if settings.search
+    }
+
+
+def searched_trials(wildcards):
+    """Tables of the trials of all searches, each once."""
+    names = dict.fromkeys(search for found in all_searches().values() for search in found)
+    return [f"<results>/searches/{search}/trials.csv" for search in names]
 
 
 def later_files(file):
@@ -271,6 +327,13 @@ def followed_metrics(wildcards):
 def run_files(names, file):
     """One file of each of the given trainings."""
     return [f"<results>/runs/{name}/{file}" for name in names]
+
+
+def study_sizes():
+    """What each study asks for, as text; what several ask for is done once."""
+    width = max(map(len, PROJECT.studies))
+    rows = [("study", ("trainings", "searches")), *PLAN.sizes().items()]
+    return "\n".join(f"{name:{width}} {runs:>10} {found or '-':>9}" for name, (runs, found) in rows)
 
 
 def training_sizes():
@@ -304,9 +367,9 @@ def dataset_files():
 
 
 def training_files():
-    """Table of all trainings, and the learning curves of every study."""
+    """Tables of all trainings and of what they cost, and the learning curves of every study."""
     curves = [f"<results>/figures/{study}/learning_curves.png" for study in PROJECT.studies]
-    return ["<results>/runs.parquet", *curves]
+    return ["<results>/runs.parquet", "<results>/tables/cost.csv", *curves]
 
 
 def evaluation_files():
@@ -324,7 +387,7 @@ def evaluation_files():
 
 def setting_files():
     """Tables and figures of the studies that vary settings, and of the search for architectures."""
-    return [f"<results>/figures/ablation/{name}.png" for name in ABLATION] + [
+    return [f"<results>/figures/ablation/{name}.png" for name in ABLATION_FIGURES] + [
         f"<results>/{file}"
         for study in SCALING.with_settings()
         for file in (f"figures/{study}/settings.png", f"tables/{study}/settings.csv")

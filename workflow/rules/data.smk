@@ -13,6 +13,8 @@ ENTRIES = PlannedEntries(
 )
 # Whether lists of identifiers decide who is in which split.
 BY_LISTS = PROJECT.splits.method == "published"
+# Whether it is the published database, or a part of it.
+PUBLISHED_DATA = PROJECT.database.source != "surrogate" and PROJECT.database.expected == "published"
 
 
 if PROJECT.database.source == "surrogate":
@@ -234,5 +236,7 @@ else:
             settings=PROJECT.splits.model_dump(
                 mode="json", include={"method"} if BY_LISTS else {"ratios", "seed"}
             ),
+            # not recorded: it changes no more than the log
+            published=lambda wildcards, input: PUBLISHED_DATA,
         script:
             "../scripts/split.py"

@@ -24,7 +24,7 @@ rule learning_curves:
         later=lambda wildcards: later_files("history.csv"),
         runs=rules.collect_runs.output.runs,
         findings=FINDINGS,
-        code=library("plots/evaluation.py"),
+        code=library("plots/evaluation.py", "plots/legends.py"),
     output:
         figures=[
             report(
@@ -51,7 +51,9 @@ rule setting_figures:
             f"<results>/scaling/{study}/fits.parquet"
             for study in filter(None, [SCALING.size_study(wildcards.study)])
         ],
-        code=library("plots/settings.py", "plots/labels.py", "scaling/settings.py"),
+        code=library(
+            "plots/settings.py", "plots/labels.py", "plots/legends.py", "scaling/settings.py"
+        ),
     output:
         figure=report(
             "<results>/figures/{study}/settings.png",
@@ -101,7 +103,7 @@ if PROJECT.ablation:
         output:
             figures=[
                 figure
-                for name, label in ABLATION.items()
+                for name, label in ABLATION_FIGURES.items()
                 for figure in reported(
                     {label: f"<results>/figures/ablation/{name}.png"},
                     f"search/{ABLATION_CAPTIONS.get(name, 'layer')}",
@@ -109,10 +111,10 @@ if PROJECT.ablation:
                     "Search for architectures",
                 )
             ],
-            pdf=expand("<results>/figures/ablation/{figure}.pdf", figure=ABLATION),
+            pdf=expand("<results>/figures/ablation/{figure}.pdf", figure=ABLATION_FIGURES),
             html=[
                 table
-                for name, label in ABLATION.items()
+                for name, label in ABLATION_TABLES.items()
                 for table in reported(
                     {f"Table: {label}": f"<results>/tables/ablation/{name}.html"},
                     f"search/{'improvements' if name == 'improvements' else 'layer'}_table",
@@ -121,7 +123,9 @@ if PROJECT.ablation:
                 )
             ],
             text=expand(
-                "<results>/tables/ablation/{table}.{suffix}", table=ABLATION, suffix=("csv", "tex")
+                "<results>/tables/ablation/{table}.{suffix}",
+                table=ABLATION_TABLES,
+                suffix=("csv", "tex"),
             ),
         log:
             "<logs>/ablation_figures.log",
@@ -132,6 +136,7 @@ if PROJECT.ablation:
                 study: SCALING.label(study)
                 for study in filter(None, [PROJECT.ablation.three_body])
             },
+            by_multiplier=BY_MULTIPLIER,
             settings={
                 study: (
                     PLAN.axes(study)

@@ -8,6 +8,7 @@ rule fit_curves:
             "scaling/laws.py",
             "scaling/fits.py",
             "scaling/bootstrap.py",
+            "scaling/settings.py",
             "scaling/tables.py",
         ),
     output:
@@ -52,7 +53,9 @@ rule curve_figures:
     input:
         fits="<results>/scaling/{study}/fits.parquet",
         runs="<results>/runs.parquet",
-        code=library("plots/scaling.py", "plots/labels.py"),
+        code=library(
+            "plots/scaling.py", "plots/labels.py", "plots/legends.py", "scaling/settings.py"
+        ),
     output:
         *reported(
             {
@@ -107,7 +110,9 @@ rule scaling_plan:
             "scaling/laws.py",
             "scaling/fits.py",
             "scaling/bootstrap.py",
+            "cost/published.py",
             "plots/compute.py",
+            "plots/legends.py",
         ),
     output:
         html=list(
@@ -145,6 +150,8 @@ rule scaling_plan:
             "seed": PROJECT.scaling.bootstrap_seed,
             "num_samples": PROJECT.scaling.bootstrap_samples,
         },
+        asked={"losses": PROJECT.scaling.loss_targets, "budgets": PROJECT.scaling.budgets},
+        published=PUBLISHED,
     script:
         "../scripts/scaling_plan.py"
 

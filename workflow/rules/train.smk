@@ -1,7 +1,7 @@
 # One job = one training, or several where `packing` says so; all outcomes in one table. Editing the library does not
 # repeat trainings; each records version and commit. A training that is stopped, by a signal or by force, goes on where
-# it was when it is started again. Several GPUs share one training where the resource `gpu` says so, as in
-# `--set-resources train:gpu=4`.
+# it was when it is started again. Several GPUs share one training where the resource `gpu` says so: `gpus` in the
+# profile for Slurm, `--set-resources train:gpu=4` elsewhere.
 
 
 if PROJECT.packing:
@@ -86,3 +86,26 @@ rule collect_runs:
         varied=PLAN.varied,
     script:
         "../scripts/collect_runs.py"
+
+
+rule cost:
+    input:
+        runs=rules.collect_runs.output.runs,
+        trials=searched_trials,
+        findings=FINDINGS,
+        code=library("cost/spent.py", "cost/published.py"),
+    output:
+        html=report(
+            "<results>/tables/cost.html",
+            caption="../report/cost.rst",
+            category="Trainings",
+            labels={"result": "Table: what the studies cost"},
+        ),
+        text=multiext("<results>/tables/cost", ".csv", ".tex"),
+    log:
+        "<logs>/cost.log",
+    params:
+        searches=all_searches,
+        labels={study: SCALING.label(study) for study in PROJECT.studies},
+    script:
+        "../scripts/cost.py"

@@ -42,5 +42,5 @@ if __name__ == "__main__":
             params.settings,
             params.starts,
         )
-        parts = Parts(params.layers, params.combinations, params.three_body)
+        parts = Parts(params.layers, params.combinations, params.three_body, params.by_multiplier)
         main(ablation, parts, Path(params.figures), Path(params.tables))

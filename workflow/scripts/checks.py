@@ -9,6 +9,7 @@ from optimetal.config.run import Run
 from optimetal.files import write_text
 from optimetal.graphs.packed import load
 from optimetal.tables import to_csv, to_html
+from optimetal.training.status import ENDED
 from optimetal.workflow import logged
 
 RUNS_SHOWN = 2
@@ -22,7 +23,8 @@ def by_run(files: list[str], name: str) -> dict[str, Path]:
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        runs = pd.read_parquet(snakemake.input.runs).query("state == 'done'")
+        runs = pd.read_parquet(snakemake.input.runs)
+        runs = runs[runs["state"].isin(ENDED)]
         files = [*snakemake.input.trainings, *snakemake.input.later]
         configs, histories = by_run(files, "config.json"), by_run(files, "history.csv")
         findings = check_study(
@@ -32,6 +34,7 @@ if __name__ == "__main__":
             pd.read_csv(snakemake.input.splits),
             {Path(file).stem: load(file).mat_ids for file in snakemake.input.graphs},
             snakemake.params.exploratory,
+            snakemake.params.published_data,
         )
         note = runs["source"].iloc[0]
         write_text(snakemake.output.csv, to_csv(findings_table(findings), note))

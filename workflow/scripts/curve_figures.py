@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
 from optimetal.plots import style
-from optimetal.plots.scaling import aicc_bars, loss_scaling, trial_laws
+from optimetal.plots.scaling import curve_figures
 from optimetal.scaling.fits import in_study, points
 from optimetal.scaling.settings import by_settings
 from optimetal.workflow import logged
@@ -15,18 +14,8 @@ from optimetal.workflow import logged
 def main(runs: pd.DataFrame, fits: pd.DataFrame, axis: str, law: str, folder: Path) -> None:
     style.use()
     measured, note = points(runs, axis), runs["source"].iloc[0]
-
-    fig, ax = plt.subplots(figsize=style.figure_size(1, 0.8))
-    loss_scaling(measured, fits, ax, law=law, source_note=note)
-    style.save(fig, folder / "scaling")
-
-    fig, axes = style.panels(fits["law"].nunique(), share_axes=True)
-    trial_laws(measured, fits, axes, source_note=note)
-    style.save(fig, folder / "laws")
-
-    fig, ax = plt.subplots(figsize=style.figure_size(1, 0.8))
-    aicc_bars(fits, ax, source_note=note)
-    style.save(fig, folder / "aicc")
+    for name, fig in curve_figures(measured, fits, law=law, source_note=note):
+        style.save(fig, folder / name)
 
 
 if __name__ == "__main__":

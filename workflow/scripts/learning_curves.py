@@ -7,8 +7,9 @@ import pandas as pd
 from optimetal.config.variation import LEARNING_RATE
 from optimetal.plots import style
 from optimetal.plots.evaluation import draw_learning_curves
+from optimetal.plots.legends import place_legends
 from optimetal.scaling.fits import in_study
-from optimetal.scaling.settings import combination_label
+from optimetal.scaling.settings import combination_label, in_few_words
 from optimetal.workflow import logged
 
 MOST_NAMED = 10
@@ -18,6 +19,7 @@ def draw(
     runs: pd.DataFrame, histories: dict[str, pd.DataFrame], varied: list[str], stem: Path
 ) -> None:
     runs = runs[runs["seed"] == runs["seed"].min()].sort_values(["num_train", "num_params", "lr"])
+    runs = in_few_words(runs, varied)
     models = list(dict.fromkeys(runs["model"]))
     fig, axes = style.panels(len(models), columns=min(2, len(models)))
     for ax, model in zip(axes, models, strict=True):
@@ -28,6 +30,7 @@ def draw(
         if len(curves) > MOST_NAMED and (legend := ax.get_legend()):
             legend.remove()  # it would hide the curves; their colours still tell their order
     style.add_source_note(fig, runs["source"].iloc[0])
+    place_legends(fig)
     style.save(fig, stem)
 
 

@@ -6,17 +6,25 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from optimetal.cost.published import published_rates, with_gpu_hours
 from optimetal.files import write_text
 from optimetal.plots import style
 from optimetal.plots.compute import loss_over_cost, optimal_width
-from optimetal.scaling.compute import CostModel, Planner, decades, fit_costs, make_planner
+from optimetal.plots.legends import place_legends
+from optimetal.scaling.compute import (
+    CostModel,
+    Planner,
+    decades,
+    fit_costs,
+    losses_around,
+    make_planner,
+)
 from optimetal.scaling.fits import in_study, points
 from optimetal.scaling.settings import by_settings
 from optimetal.tables import to_latex, write_table
 from optimetal.workflow import logged
 
 DOUBLINGS = (2, 4)  # of the largest measured number of crystals
-TARGETS = (2.0, 1.5, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6)  # of the lowest measured loss
 
 
 def measured_points(runs: pd.DataFrame, costs: dict[str, CostModel], epochs: float) -> pd.DataFrame:
@@ -30,29 +38,29 @@ def measured_points(runs: pd.DataFrame, costs: dict[str, CostModel], epochs: flo
     return measured
 
 
-def write_tables(
-    measured: pd.DataFrame,
-    planners: list[Planner],
-    costs: dict[str, CostModel],
-    folder: Path,
-    note: str,
-) -> None:
+def answers(
+    measured: pd.DataFrame, planners: list[Planner], asked: dict[str, list[float]]
+) -> dict[str, pd.DataFrame]:
     sizes = sorted(set(measured["num_train"]))
     sizes += [factor * sizes[-1] for factor in DOUBLINGS]
-    losses = [float(f"{factor * measured['val_loss'].min():.2g}") for factor in TARGETS]
-    budgets = decades(measured[planners[0].cost.quantity])
-    labels = measured.set_index("model")["label"].to_dict()
-    tables = {
-        "compute_optimal": pd.concat([planner.frontier(sizes) for planner in planners]),
-        "loss_targets": pd.concat([planner.for_loss(losses) for planner in planners]),
-        "budgets": pd.concat([planner.for_cost(budgets) for planner in planners]),
-        "cost": pd.DataFrame(
-            [{"label": labels[model], **asdict(cost)} for model, cost in costs.items()]
+    losses = asked["losses"] or losses_around(measured["val_loss"].min())
+    budgets = asked["budgets"] or decades(measured[planners[0].cost.quantity])
+    return {
+        "compute_optimal": pd.concat(
+            [planner.frontier(sizes) for planner in planners], ignore_index=True
+        ),
+        "loss_targets": pd.concat(
+            [planner.for_loss(losses) for planner in planners], ignore_index=True
+        ),
+        "budgets": pd.concat(
+            [planner.for_cost(budgets) for planner in planners], ignore_index=True
         ),
     }
-    for name, table in tables.items():
-        write_table(folder / name, table, note)
-        write_text(folder / f"{name}.tex", to_latex(table, note))
+
+
+def cost_table(measured: pd.DataFrame, costs: dict[str, CostModel]) -> pd.DataFrame:
+    labels = measured.set_index("model")["label"].to_dict()
+    return pd.DataFrame([{"label": labels[model], **asdict(cost)} for model, cost in costs.items()])
 
 
 def draw(
@@ -61,26 +69,37 @@ def draw(
     style.use()
     smallest, largest = np.quantile(measured["num_train"], (0, 1))
     sizes = np.geomspace(smallest / 1.25, largest * DOUBLINGS[-1], 50).tolist()
-    frontiers = pd.concat([planner.frontier(sizes) for planner in planners])
+    frontiers = pd.concat([planner.frontier(sizes) for planner in planners], ignore_index=True)
     fig, axes = style.panels(2)
     optimal_width(frontiers, runs, axes[0])
     loss_over_cost(frontiers, measured, axes[1], cost=planners[0].cost.quantity)
     style.add_source_note(fig, note)
+    place_legends(fig)
     style.save(fig, stem)
+
+
+def main(trainings: pd.DataFrame) -> None:
+    params, output = snakemake.params, snakemake.output
+    runs = by_settings(in_study(trainings, snakemake.wildcards.study), params.split_by)
+    costs, note = fit_costs(runs), runs["source"].iloc[0]
+    planners = [
+        make_planner(of_model, law, costs[model], **params.bootstrap)
+        for model, of_model in runs.groupby("model")
+        for law in params.laws
+    ]
+    epochs = planners[0].epochs
+    measured = measured_points(runs, costs, epochs)
+    tables = answers(measured, planners, params.asked)
+    if params.published:
+        rates = published_rates(trainings)
+        tables = {name: with_gpu_hours(table, rates, epochs) for name, table in tables.items()}
+    for name, table in (tables | {"cost": cost_table(measured, costs)}).items():
+        stem = Path(output.html[0]).parent / name
+        write_table(stem, table, note)
+        write_text(stem.with_suffix(".tex"), to_latex(table, note))
+    draw(measured, runs, planners, Path(output.pdf).with_suffix(""), note)
 
 
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
-        runs = by_settings(
-            in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study),
-            snakemake.params.split_by,
-        )
-        costs, note = fit_costs(runs), runs["source"].iloc[0]
-        planners = [
-            make_planner(of_model, law, costs[model], **snakemake.params.bootstrap)
-            for model, of_model in runs.groupby("model")
-            for law in snakemake.params.laws
-        ]
-        measured = measured_points(runs, costs, planners[0].epochs)
-        write_tables(measured, planners, costs, Path(snakemake.output.html[0]).parent, note)
-        draw(measured, runs, planners, Path(snakemake.output.pdf).with_suffix(""), note)
+        main(pd.read_parquet(snakemake.input.runs))

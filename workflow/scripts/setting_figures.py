@@ -6,7 +6,7 @@ import pandas as pd
 
 from optimetal.files import write_text
 from optimetal.plots import style
-from optimetal.plots.settings import height, loss_over_setting
+from optimetal.plots.settings import setting_figure
 from optimetal.scaling.fits import Fit, in_study, read_fit
 from optimetal.scaling.settings import settings_table
 from optimetal.tables import to_latex, write_table
@@ -19,19 +19,6 @@ def laws_of_size(files: list[str], law: str | None) -> dict[str, Fit]:
     return {row["model"]: read_fit(row) for row in rows if row["law"] == law and row["converged"]}
 
 
-def draw(
-    table: pd.DataFrame, varied: list[str], laws: dict[str, Fit], stem: Path, note: str
-) -> None:
-    style.use()
-    aspect = max(height(table, path) for path in varied)
-    fig, axes = style.panels(len(varied), columns=min(2, len(varied)), aspect=aspect)
-    for ax, path in zip(axes, varied, strict=True):
-        others = [other for other in varied if other != path]
-        loss_over_setting(table, ax, path=path, others=others, laws=laws)
-    style.add_source_note(fig, note)
-    style.save(fig, stem)
-
-
 if __name__ == "__main__":
     with logged(snakemake.log[0]):
         runs = in_study(pd.read_parquet(snakemake.input.runs), snakemake.wildcards.study)
@@ -40,4 +27,6 @@ if __name__ == "__main__":
         write_table(Path(snakemake.output.html).with_suffix(""), table, note)
         write_text(Path(snakemake.output.html).with_suffix(".tex"), to_latex(table, note))
         laws = laws_of_size(snakemake.input.fits, snakemake.params.law)
-        draw(table, varied, laws, Path(snakemake.output.figure).with_suffix(""), note)
+        style.use()
+        fig = setting_figure(table, varied, laws=laws, source_note=note)
+        style.save(fig, Path(snakemake.output.figure).with_suffix(""))

@@ -17,4 +17,5 @@ if __name__ == "__main__":
             settings.ratios,
             settings.seed,
             Path(lists[0]).parent if lists else None,
+            snakemake.params.published,
         )
