@@ -16,6 +16,7 @@ import gc
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -63,6 +64,16 @@ _SERIALISED: Final = {"@module": "numpy", "@class": "array", "dtype": "float64"}
 
 _COMPACT_GRID: Final = np.round(ENERGY * (1 - 6e-7), 6)
 """As in published entries: rounded, and 12 µeV short at the end."""
+
+
+_COMPRESSION: Final = """
+import logging
+from pathlib import Path
+from optimetal.database.compress import MAX_WORKERS, compress
+logging.disable(logging.WARNING)  # each repetition of an entry would be named
+folder = Path({folder!r})
+compress(folder / "json", folder / "records.h5", folder / "quarantine.csv", 1.0, MAX_WORKERS)
+"""
 
 
 class Piece(NamedTuple):
@@ -267,13 +278,10 @@ def memory_of_compression(folder: Path, seconds: float) -> Cost:
         for number in range(count):
             link = folder / "json" / name / f"agm{number:09d}.json"
             link.hardlink_to(originals[number % ORIGINALS])
-    return measured(_compress_repetitions, folder, limit=seconds)
-
-
-def _compress_repetitions(folder: Path) -> None:
-    logging.disable(logging.WARNING)  # each repetition would be named
-    files = folder / "records.h5", folder / "quarantine.csv"
-    compress(folder / "json", *files, 1.0, MAX_WORKERS)
+    # as in the workflow, whose scripts import nothing else: not this module, either
+    program = sys.modules["__main__"]
+    program.__spec__ = program.__file__ = None
+    return measured(exec, _COMPRESSION.format(folder=str(folder)), limit=seconds)
 
 
 def _together(costs: list[Cost]) -> Cost:

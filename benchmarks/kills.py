@@ -138,7 +138,7 @@ def undisturbed(step: Step) -> tuple[float, dict[str, str]]:
 
 def killed(step: Step, seconds: float, rng: random.Random) -> float:
     """Begin a step anew, kill it within some seconds, and do it again; when it was killed, s after its begin."""
-    start_server(["benchmarks.kills"])
+    start_server(["benchmarks.full_scale"])  # what takes long to import
     context = multiprocessing.get_context("forkserver")
     while True:
         shutil.rmtree(step.place, ignore_errors=True)

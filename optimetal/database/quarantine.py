@@ -30,8 +30,9 @@ class Quarantine:
         return self
 
     def __exit__(self, *error: object) -> None:
-        rows = [map(_as_text, astuple(bad)) for bad in self.bad]
-        table = pd.DataFrame(rows, columns=["file", "reason", "detail"])
+        table = pd.DataFrame(
+            [astuple(bad) for bad in self.bad], columns=["file", "reason", "detail"]
+        )
         table["count"] = table.groupby("reason")["file"].transform("size")  # with this reason
         with whole_file(self.path) as temporary:
             table.to_csv(temporary, index=False)
@@ -52,16 +53,17 @@ class Quarantine:
             if isinstance(outcome, Record):
                 yield outcome
                 continue
-            self.bad.append(outcome)
-            logger.warning("%s is left out (%s: %s)", outcome.file, outcome.reason, outcome.detail)
+            bad = BadEntry(*map(_as_text, astuple(outcome)))
+            self.bad.append(bad)
+            logger.warning("%s is left out (%s: %s)", bad.file, bad.reason, bad.detail)
             if len(self.bad) > self.max_bad:
                 raise ValueError(
                     f"At least {len(self.bad)} entries are bad ({self._reasons()}), {self.max_bad:g} are allowed "
-                    f"(`database.max_bad_share` of all); the last one seen is {outcome.file} ({outcome.reason}: "
-                    f"{outcome.detail}), all are in {self.path}: mend or remove them, or raise the share."
+                    f"(`database.max_bad_share` of all); the last one seen is {bad.file} ({bad.reason}: "
+                    f"{bad.detail}), all are in {self.path}: mend or remove them, or raise the share."
                 )
 
 
 def _as_text(value: str) -> str:
-    """What can be written: neither a name on disk nor the text of JSON need be of characters."""
+    """What can be written to a table or a log: neither a name on disk nor the text of JSON need be of characters."""
     return value.encode(errors="backslashreplace").decode()

@@ -139,7 +139,7 @@ def test_bad_entries_are_quarantined(folder, tmp_path):
     assert quarantine["file"].tolist() == [str(entry(folder, 3))]
 
 
-def test_files_that_are_none_and_names_that_are_no_text_are_quarantined(folder, tmp_path):
+def test_files_that_are_none_and_names_that_are_no_text_are_quarantined(folder, tmp_path, caplog):
     place = entry(folder, 0).parent
     (place / "z1.json").symlink_to(place / "nowhere")
     (place / os.fsdecode(b"z2-\xff.json")).write_text("{")
@@ -155,6 +155,7 @@ def test_files_that_are_none_and_names_that_are_no_text_are_quarantined(folder, 
     ]
     assert quarantine["reason"].tolist() == ["malformed", "unreadable", "unreadable"]
     assert "No such file" in quarantine["detail"][1]
+    assert caplog.text.encode()  # a log holds characters only
 
 
 def test_the_first_of_two_entries_with_one_name_counts(folder, tmp_path):
