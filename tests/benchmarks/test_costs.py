@@ -4,12 +4,13 @@ import time
 
 import pytest
 
+from benchmarks import costs
 from benchmarks.costs import measured
 
 WORKERS = """
 from multiprocessing import get_context
 with get_context("forkserver").Pool(2) as pool:
-    pool.map(sum, 2 * [range(20_000_000)])
+    pool.map(sum, 2 * [range(40_000_000)])
 """
 
 
@@ -21,8 +22,9 @@ def test_a_step_is_measured_with_its_memory():
         measured(time.sleep, -1)
 
 
-def test_cpu_time_is_that_of_all_processes():
-    alone = measured(sum, range(20_000_000)).cpu_seconds
+def test_cpu_time_is_that_of_all_processes(monkeypatch):
+    monkeypatch.setattr(costs, "INTERVAL", 0.02)
+    alone = measured(sum, range(40_000_000)).cpu_seconds
     assert measured(exec, WORKERS).cpu_seconds > 1.5 * alone > 0
 
 

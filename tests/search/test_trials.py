@@ -158,6 +158,15 @@ def test_trials_are_trained_and_equal_choices_once(run, graphs, tmp_path):
     assert set(table["gpu_hours"]) == {0}
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """As from a terminal; tests in the background of a shell would ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_a_search_stopped_by_ctrl_c_goes_on_to_the_same_end(run, graphs, tmp_path, monkeypatch):
     """Whenever it comes within a trial; what a killed process left half-written goes."""
     whole = search_in(tmp_path / "whole", run, trials=3, **GRID)

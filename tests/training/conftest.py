@@ -16,8 +16,14 @@ from optimetal.training.status import Status
 
 NUM_CRYSTALS = 12
 MAIN = "from optimetal.training.__main__ import main; main(arguments)"
-ENDED_BY_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-"""As from a terminal; tests in the background of a shell would ignore it."""
+from optimetal.workers import start_server
+
+HEEDS_SIGNALS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, signal.valid_signals())
+"""
+"""As from a terminal: in the background of a shell Ctrl-C is ignored, and the server blocks what queues send."""
 
 
 def _packed(numbers):
@@ -89,7 +95,7 @@ def graph_files(train_graphs, val_graphs, tmp_path_factory):
 def start(graph_files):
     """Function that starts a training in a process of its own and returns the process."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["optimetal.training.train"])
+    start_server(["optimetal.training.train"])
     processes = []
 
     def start_process(run, folder, code=MAIN, **environment):
@@ -97,7 +103,7 @@ def start(graph_files):
         (folder / "run.json").write_text(run.model_dump_json())
         arguments = [str(path) for path in (folder / "run.json", *graph_files, folder)]
         prepare = f"import os; os.environ.update({environment!r}); arguments = {arguments!r}"
-        code = f"{prepare}\n{ENDED_BY_CTRL_C}\n{code}"
+        code = f"{prepare}\n{HEEDS_SIGNALS}\n{code}"
         processes.append(context.Process(target=exec, args=(code,)))
         processes[-1].start()
         return processes[-1]

@@ -120,7 +120,8 @@ def test_a_training_that_fails_does_not_stop_the_others(
 
 
 def test_an_interrupted_pack_goes_on(make_run, graph_files, tmp_path):
-    long = {f"small/{seed}": make_run(seed=seed, epochs=16) for seed in (1, 2, 3)}
+    # long enough that none ends before it is asked to stop
+    long = {f"small/{seed}": make_run(seed=seed, epochs=80) for seed in (1, 2, 3)}
     folder, whole = tmp_path / "interrupted", tmp_path / "whole"
     assert train_pack(long, *graph_files, whole, at_once=3) == 0
 
