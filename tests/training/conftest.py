@@ -13,10 +13,10 @@ from optimetal.graphs.packed import pack, save
 from optimetal.optics.grid import ENERGY
 from optimetal.training.folder import RunFolder
 from optimetal.training.status import Status
+from optimetal.workers import start_server
 
 NUM_CRYSTALS = 12
 MAIN = "from optimetal.training.__main__ import main; main(arguments)"
-from optimetal.workers import start_server
 
 HEEDS_SIGNALS = """
 import signal
